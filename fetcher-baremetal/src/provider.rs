@@ -1,0 +1,211 @@
+//! The configured sources behind the one trait the core knows.
+//!
+//! Not any kind's work: a [`Kind`] is one source, and each call goes on to it. Only globs are settled here,
+//! because they are the one place where a configured entry stands for several sources.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fetcher_core::app::InvalidConfig;
+use fetcher_core::machine::{Source, Text};
+use fetcher_core::provider::{
+    Discovery, Fetch, FetchError, Finding, Listing, Lookup, Served, SourceSettings,
+};
+
+use crate::config::SourceConfig;
+use crate::file::{self, File, Glob};
+
+/// The provider's word everywhere.
+pub(crate) const NAME: &str = "baremetal";
+
+/// One source of some kind: what it is asked through.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A file of machines.
+    File(File),
+}
+
+/// A source with its settings and what it is asked through.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    source: Source,
+    settings: Arc<SourceSettings>,
+    kind: Arc<Kind>,
+}
+
+impl Entry {
+    /// The source of `kind` that is called `name`.
+    pub(crate) fn new(name: &str, settings: Arc<SourceSettings>, kind: Kind) -> Self {
+        let source = Source::new(NAME, &[kind.word(), name]);
+        Self { source, settings, kind: Arc::new(kind) }
+    }
+
+    fn served(&self) -> Served {
+        Served { source: self.source.clone(), settings: Arc::clone(&self.settings) }
+    }
+}
+
+/// All configured sources of one instance.
+#[derive(Debug)]
+pub struct Provider {
+    fixed: BTreeMap<Source, Entry>,
+    globs: Vec<Glob>,
+    /// What the globs found last: kept, because a file remembers what it was parsed to.
+    found: Mutex<BTreeMap<Source, Entry>>,
+}
+
+impl Provider {
+    /// The provider of these sources.
+    ///
+    /// # Errors
+    /// No source at all, two of one name, or what one of them gets wrong.
+    pub(crate) fn new(configured: Vec<SourceConfig>) -> Result<Self, InvalidConfig> {
+        if configured.is_empty() {
+            return Err(InvalidConfig(
+                "no source of machines is configured: give --file PATH, or name one under `baremetal.sources`"
+                    .to_owned(),
+            ));
+        }
+        let mut provider =
+            Self { fixed: BTreeMap::new(), globs: Vec::new(), found: Mutex::default() };
+        for config in configured {
+            match config {
+                SourceConfig::File(config) => match config.build()? {
+                    file::Built::One(entry) => provider.add(entry)?,
+                    file::Built::Many(glob) => provider.globs.push(glob),
+                },
+            }
+        }
+        Ok(provider)
+    }
+
+    fn add(&mut self, entry: Entry) -> Result<(), InvalidConfig> {
+        match self.fixed.get(&entry.source) {
+            None => {
+                self.fixed.insert(entry.source.clone(), entry);
+                Ok(())
+            }
+            Some(first) => Err(InvalidConfig(twice(first, &entry))),
+        }
+    }
+
+    fn entry(&self, source: &Source) -> Result<Entry, FetchError> {
+        let found = || {
+            let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.get(source).cloned()
+        };
+        self.fixed.get(source).cloned().or_else(found).ok_or_else(|| {
+            FetchError::invalid(format!("no source {source} is configured, or its file is gone"))
+        })
+    }
+
+    /// The sources of all globs, and what hinders some: a stem that occurs twice is nobody's.
+    async fn expand(&self) -> (BTreeMap<Source, Entry>, Vec<(String, FetchError)>) {
+        let known = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut found: BTreeMap<Source, Entry> = BTreeMap::new();
+        let mut failed = Vec::new();
+        for glob in &self.globs {
+            let expanded = glob.expand().await;
+            failed.extend(expanded.failed);
+            for entry in expanded.entries {
+                let other = self.fixed.get(&entry.source).or_else(|| found.get(&entry.source));
+                if let Some(first) = other {
+                    if first.kind.place() != entry.kind.place() {
+                        let error = FetchError::invalid(twice(first, &entry));
+                        failed.push((entry.source.to_string(), error));
+                    }
+                    continue;
+                }
+                let same = known
+                    .get(&entry.source)
+                    .filter(|known| known.kind.place() == entry.kind.place());
+                let entry = same.cloned().unwrap_or(entry);
+                found.insert(entry.source.clone(), entry);
+            }
+        }
+        for (source, _) in &failed {
+            found.retain(|found, _| found.name().as_ref() != source);
+        }
+        (found, failed)
+    }
+}
+
+/// Why two entries cannot both be served.
+fn twice(first: &Entry, second: &Entry) -> String {
+    format!(
+        "{} and {} would both be the source {}: give one of them another `name`",
+        first.kind.place(),
+        second.kind.place(),
+        first.source
+    )
+}
+
+impl fetcher_core::provider::Provider for Provider {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn sources(&self) -> Result<Discovery, FetchError> {
+        let (found, failed) = self.expand().await;
+        let sources = self.fixed.values().chain(found.values()).map(Entry::served).collect();
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(Discovery { sources, failed })
+    }
+
+    async fn fetch(&self, request: Fetch<'_>) -> Result<Listing, FetchError> {
+        self.entry(request.source)?.kind.fetch(request).await
+    }
+
+    async fn lookup(&self, source: &Source, ids: &[Text]) -> Result<Lookup, FetchError> {
+        self.entry(source)?.kind.lookup(ids).await
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        let (found, failed) = self.expand().await;
+        let mut findings = Vec::new();
+        for entry in self.fixed.values().chain(found.values()) {
+            findings.extend(entry.kind.check(&entry.source).await);
+        }
+        findings.extend(
+            failed
+                .into_iter()
+                .map(|(part, error)| Finding { ok: false, text: format!("{part}: {error}") }),
+        );
+        findings
+    }
+}
+
+impl Kind {
+    /// Its word in the configuration and in the scope of its sources.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+        }
+    }
+
+    /// The file or address it reads, for messages.
+    fn place(&self) -> String {
+        match self {
+            Self::File(file) => file.place(),
+        }
+    }
+
+    async fn fetch(&self, request: Fetch<'_>) -> Result<Listing, FetchError> {
+        match self {
+            Self::File(file) => file.fetch(request).await,
+        }
+    }
+
+    async fn lookup(&self, _ids: &[Text]) -> Result<Lookup, FetchError> {
+        match self {
+            // A file is read as a whole or not at all: who is not in it is not there.
+            Self::File(_) => Ok(Lookup::Unsupported),
+        }
+    }
+
+    async fn check(&self, source: &Source) -> Vec<Finding> {
+        match self {
+            Self::File(file) => vec![file.check(source).await],
+        }
+    }
+}
