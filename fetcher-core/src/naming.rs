@@ -50,3 +50,17 @@ fn slug(text: &str) -> String {
     }
     slug
 }
+
+/// Whether `text` may be a label's value: at most 63 letters, digits, `-`, `_`, `.`, beginning and ending with a
+/// letter or digit; or empty.
+pub(crate) fn is_label_value(text: &str) -> bool {
+    text.is_empty() || is_label_name(text)
+}
+
+/// Whether `text` may be the name part of a label's key.
+pub(crate) fn is_label_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() <= MAX
+        && matches!((bytes.first(), bytes.last()), (Some(a), Some(z)) if a.is_ascii_alphanumeric() && z.is_ascii_alphanumeric())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}

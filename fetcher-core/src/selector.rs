@@ -6,11 +6,11 @@
 //! hold for a machine without the key too.
 //! (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>)
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use crate::machine::{Machine, Text};
+use crate::machine::{Hardware, Location, Machine, Owner, Text};
 
 mod parse;
 #[cfg(test)]
@@ -181,23 +181,46 @@ impl Facts for Machine {
     }
 
     fn fact(&self, key: &str) -> Option<&str> {
-        let text: Option<&Text> = match key {
-            "account" => self.owner.account.as_ref(),
-            "architecture" => self.hardware.architecture.as_ref(),
-            "hostname" => self.hostname.as_ref(),
-            "model" => self.hardware.model.as_ref(),
-            "project" => self.owner.project.as_ref(),
-            "provider-state" => self.provider_state.as_ref(),
-            "rack" => self.location.rack.as_ref(),
-            "region" => self.location.region.as_ref(),
-            "site" => self.location.site.as_ref(),
-            "state" => return Some(self.state.as_str()),
-            "tenant" => self.owner.tenant.as_ref(),
-            "type" => self.hardware.kind.as_ref(),
-            "vendor" => self.hardware.vendor.as_ref(),
-            "zone" => self.location.zone.as_ref(),
-            other => self.facts.get(other),
-        };
-        text.map(AsRef::as_ref).filter(|text: &&str| !text.is_empty())
+        if key == "state" {
+            return Some(self.state.as_str());
+        }
+        fact(
+            key,
+            self.hostname.as_ref(),
+            self.provider_state.as_ref(),
+            &self.location,
+            &self.hardware,
+            &self.owner,
+            &self.facts,
+        )
     }
+}
+
+/// A fact by its key, from the parts that a machine and a status have in common.
+pub(crate) fn fact<'a>(
+    key: &str,
+    hostname: Option<&'a Text>,
+    provider_state: Option<&'a Text>,
+    location: &'a Location,
+    hardware: &'a Hardware,
+    owner: &'a Owner,
+    facts: &'a BTreeMap<Text, Text>,
+) -> Option<&'a str> {
+    let text = match key {
+        "account" => owner.account.as_ref(),
+        "architecture" => hardware.architecture.as_ref(),
+        "hostname" => hostname,
+        "model" => hardware.model.as_ref(),
+        "project" => owner.project.as_ref(),
+        "provider-state" => provider_state,
+        "rack" => location.rack.as_ref(),
+        "region" => location.region.as_ref(),
+        "site" => location.site.as_ref(),
+        "tenant" => owner.tenant.as_ref(),
+        "type" => hardware.kind.as_ref(),
+        "vendor" => hardware.vendor.as_ref(),
+        "zone" => location.zone.as_ref(),
+        other => facts.get(other),
+    };
+    text.map(AsRef::as_ref).filter(|text: &&str| !text.is_empty())
 }
