@@ -18,6 +18,7 @@ pub mod machine;
 mod naming;
 pub mod observed;
 pub mod provider;
+pub mod report;
 pub mod schema;
 pub mod selector;
 pub mod store;
