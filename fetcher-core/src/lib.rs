@@ -14,11 +14,14 @@ pub mod digest;
     reason = "what the derive of kube makes of HostSpec and its columns"
 )]
 pub mod host;
+pub mod http;
 pub mod machine;
 mod naming;
 pub mod observed;
+pub mod printable;
 pub mod provider;
 pub mod report;
 pub mod schema;
+pub mod secret;
 pub mod selector;
 pub mod store;

@@ -1,0 +1,100 @@
+//! A whole answer: its status, its headers, its body within the limit; and what a failed one means.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::quote::Hidden;
+use super::retry::retry_after;
+use crate::printable::printable;
+use crate::provider::FetchError;
+
+/// An answer as the server gave it, its body whole and unpacked.
+#[derive(Clone)]
+pub struct Answer {
+    /// Its status: any but a redirect.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    pub(super) place: String,
+    pub(super) hidden: Hidden,
+}
+
+/// Neither headers nor body: a login's answer holds the token.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Answer({}: {}, {} bytes)", self.place, self.status, self.body.len())
+    }
+}
+
+impl Answer {
+    /// A header as text, if it is there and is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// This answer if its status is 2xx.
+    ///
+    /// # Errors
+    /// What any other status means: see [`Answer::failure`].
+    pub fn ok(self) -> Result<Self, FetchError> {
+        if self.status.is_success() { Ok(self) } else { Err(self.failure()) }
+    }
+
+    /// The body of a 2xx answer, out of JSON.
+    ///
+    /// # Errors
+    /// [`Answer::failure`] for another status; [`FetchError::Inconsistent`] for a body that is not JSON by its content
+    /// type, or not of this shape.
+    pub fn json<T: DeserializeOwned>(self) -> Result<T, FetchError> {
+        let answer = self.ok()?;
+        answer.expect_json()?;
+        serde_json::from_slice(&answer.body).map_err(|e| answer.misshapen(&e))
+    }
+
+    /// What this answer means when its status was not hoped for: `Denied` for 401 and 403, `Throttled` for 429,
+    /// `Unavailable` for 5xx and 408, `Invalid` for an address that is not there (404, 410), else `Inconsistent`.
+    #[must_use]
+    pub fn failure(&self) -> FetchError {
+        let quote = self.hidden.quote(&self.body);
+        let said = if quote.is_empty() { String::new() } else { format!(": {quote}") };
+        let what = format!("{}: {}{said}", self.place, self.status);
+        match self.status.as_u16() {
+            401 => FetchError::denied(format!("{what}; check the credentials")),
+            403 => FetchError::denied(format!("{what}; check the credentials and their rights")),
+            429 => FetchError::throttled(what, retry_after(&self.headers)),
+            404 | 410 => FetchError::invalid(format!("{what}; check the url")),
+            408 | 500..=599 => FetchError::unavailable(what),
+            _ => FetchError::inconsistent(what),
+        }
+    }
+
+    fn expect_json(&self) -> Result<(), FetchError> {
+        let kind = self.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence == "application/json"
+            || (essence.starts_with("application/") && essence.ends_with("+json"))
+        {
+            return Ok(());
+        }
+        let kind =
+            if essence.is_empty() { "no content type".to_owned() } else { printable(&essence, 60) };
+        Err(FetchError::inconsistent(format!(
+            "{}: {} with {kind} where JSON was expected: {}",
+            self.place,
+            self.status,
+            self.hidden.quote(&self.body)
+        )))
+    }
+
+    fn misshapen(&self, error: &serde_json::Error) -> FetchError {
+        let why = printable(&self.hidden.clean(&error.to_string()), 300);
+        FetchError::inconsistent(format!(
+            "{}: not the JSON that this API speaks: {why}",
+            self.place
+        ))
+    }
+}

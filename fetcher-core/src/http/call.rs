@@ -1,0 +1,349 @@
+//! One call: what is sent, the attempts it takes, and the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use url::Url;
+
+use super::answer::Answer;
+use super::quote::{self, Hidden};
+use super::retry::{Waits, is_retried, retry_after};
+use super::{Http, tls};
+use crate::provider::FetchError;
+use crate::secret::Secret;
+
+/// How many redirects within the endpoint are followed.
+const REDIRECTS: u32 = 3;
+
+/// One call under construction; `json` or `answer` sends it.
+#[must_use]
+pub struct Call {
+    http: Http,
+    method: Method,
+    url: Result<Url, FetchError>,
+    headers: HeaderMap,
+    signed: Option<(HeaderName, Sign)>,
+    body: Option<Bytes>,
+    timeout: Option<Duration>,
+    attempts: u32,
+    hidden: Hidden,
+}
+
+type Sign = Arc<dyn Fn() -> Secret + Send + Sync>;
+
+/// Why one attempt gave no answer that counts.
+enum Failed {
+    /// Sending it again makes no sense.
+    Final(FetchError),
+    /// It does, after what the server asked for.
+    Again(FetchError, Option<Duration>),
+}
+
+impl Call {
+    pub(super) fn new(http: Http, method: Method, url: Result<Url, FetchError>) -> Self {
+        let attempts = http.0.options.attempts;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        Self {
+            http,
+            method,
+            url,
+            headers,
+            signed: None,
+            body: None,
+            timeout: None,
+            attempts,
+            hidden: Hidden::default(),
+        }
+    }
+
+    /// Adds a pair to the query. Not for secrets: servers and proxies log queries.
+    pub fn query(mut self, key: &str, value: &(impl ToString + ?Sized)) -> Self {
+        if let Ok(url) = &mut self.url {
+            url.query_pairs_mut().append_pair(key, &value.to_string());
+        }
+        self
+    }
+
+    /// Sets a header.
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.put(name, value, false)
+    }
+
+    /// Sets a header whose value no log and no error may show.
+    pub fn secret_header(self, name: &str, secret: &Secret) -> Self {
+        self.put(name, secret.expose(), true)
+    }
+
+    /// `Authorization: Basic`, sent with the first request.
+    pub fn basic(mut self, user: &str, password: &Secret) -> Self {
+        let pair = format!("{user}:{}", password.expose());
+        let value = format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(pair));
+        self = self.hide(password);
+        self.put(header::AUTHORIZATION.as_str(), &value, true)
+    }
+
+    /// `Authorization: Bearer`.
+    pub fn bearer(mut self, token: &Secret) -> Self {
+        self = self.hide(token);
+        self.put(header::AUTHORIZATION.as_str(), &format!("Bearer {}", token.expose()), true)
+    }
+
+    /// Sets a header anew for each attempt: for signatures with a nonce or a time.
+    pub fn signed(
+        mut self,
+        name: HeaderName,
+        sign: impl Fn() -> Secret + Send + Sync + 'static,
+    ) -> Self {
+        self.signed = Some((name, Arc::new(sign)));
+        self
+    }
+
+    /// Keeps this text out of every error of this call, beside the secrets in its headers.
+    pub fn hide(mut self, secret: &Secret) -> Self {
+        self.hidden.add(secret.expose());
+        self
+    }
+
+    /// Sends this as JSON. A secret in it must be hidden by [`Call::hide`].
+    pub fn body_json<T: Serialize + ?Sized>(mut self, body: &T) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(bytes) => {
+                self.body = Some(bytes.into());
+                self.put(header::CONTENT_TYPE.as_str(), "application/json", false)
+            }
+            Err(e) => self.broken(format!("the request cannot be written as JSON: {e}")),
+        }
+    }
+
+    /// How long one attempt may take, instead of what the endpoint says.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sent once, whatever comes back.
+    pub fn no_retry(mut self) -> Self {
+        self.attempts = 1;
+        self
+    }
+
+    /// Sends it; the body of a 2xx answer, out of JSON.
+    ///
+    /// # Errors
+    /// Those of [`Call::answer`] and [`Answer::json`].
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, FetchError> {
+        self.answer().await?.json()
+    }
+
+    /// Sends it, again where that makes sense; the last answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`FetchError::Unavailable`] without a whole answer within the deadlines; [`FetchError::Inconsistent`] for a
+    /// body above the limit and for a redirect that leads away.
+    pub async fn answer(self) -> Result<Answer, FetchError> {
+        let mut url = self.url.clone()?;
+        let options = &self.http.0.options;
+        let mut waits = Waits::new(options.backoff);
+        let mut deadline = None;
+        let (mut attempt, mut redirects) = (1, 0);
+        loop {
+            let _slot = self.http.0.in_flight.acquire().await;
+            self.http.0.limit.token().await;
+            // Waiting for our own pace is no fault of the server: its time begins with the first request.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + options.deadline);
+            let answer = match self.attempt(&url, deadline).await {
+                Ok(answer) => answer,
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Again(error, asked)) => {
+                    drop(_slot);
+                    if !self.pause(&mut waits, attempt, asked, deadline).await {
+                        return Err(error);
+                    }
+                    attempt += 1;
+                    continue;
+                }
+            };
+            if is_redirect(answer.status) {
+                redirects += 1;
+                url = self.redirected(&url, &answer, redirects)?;
+                continue;
+            }
+            let asked = retry_after(&answer.headers);
+            drop(_slot);
+            if !is_retried(&self.method, answer.status)
+                || !self.pause(&mut waits, attempt, asked, deadline).await
+            {
+                return Ok(answer);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Waits before the next attempt; false if there is none.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "waiting before a retry is what this file is for"
+    )]
+    async fn pause(
+        &self,
+        waits: &mut Waits,
+        attempt: u32,
+        asked: Option<Duration>,
+        deadline: Instant,
+    ) -> bool {
+        let wait = waits.next(asked);
+        if attempt >= self.attempts || Instant::now() + wait >= deadline {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        true
+    }
+
+    async fn attempt(&self, url: &Url, deadline: Instant) -> Result<Answer, Failed> {
+        let timeout = self.timeout.unwrap_or(self.http.0.options.timeout);
+        let end = deadline.min(Instant::now() + timeout);
+        let place = format!("{} {}", self.method, quote::shown(url));
+        match tokio::time::timeout_at(end, self.exchange(url, &place)).await {
+            Ok(done) => done,
+            Err(_) => Err(self.again(FetchError::unavailable(format!(
+                "{place}: no whole answer within {timeout:?}"
+            )))),
+        }
+    }
+
+    async fn exchange(&self, url: &Url, place: &str) -> Result<Answer, Failed> {
+        let mut hidden = self.hidden.clone();
+        let mut request = self
+            .http
+            .0
+            .client
+            .request(self.method.clone(), url.clone())
+            .headers(self.headers.clone());
+        if let Some((name, sign)) = &self.signed {
+            let secret = sign();
+            hidden.add(secret.expose());
+            let value = sensitive(secret.expose()).ok_or_else(|| {
+                Failed::Final(FetchError::denied(format!(
+                    "{place}: the signature holds characters that no header can carry"
+                )))
+            })?;
+            request = request.header(name, value);
+        }
+        if let Some(body) = &self.body {
+            request = request.body(body.clone());
+        }
+        let mut response = request.send().await.map_err(|e| self.lost(place, &hidden, e))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = self.read(&mut response, place, &hidden).await?;
+        tracing::debug!(place, status = status.as_u16(), bytes = body.len(), "Request answered");
+        Ok(Answer { status, headers, body, place: place.to_owned(), hidden })
+    }
+
+    async fn read(
+        &self,
+        response: &mut reqwest::Response,
+        place: &str,
+        hidden: &Hidden,
+    ) -> Result<Bytes, Failed> {
+        let limit = self.http.0.options.body_limit;
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.lost(place, hidden, e))? {
+            if body.len() + chunk.len() > limit {
+                return Err(Failed::Final(FetchError::inconsistent(format!(
+                    "{place}: the answer is larger than {limit} bytes; ask for less, or raise bodyLimitMiB"
+                ))));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// No answer, or not all of it.
+    fn lost(&self, place: &str, hidden: &Hidden, error: reqwest::Error) -> Failed {
+        let error = error.without_url();
+        if let Some(words) = tls::words(&error, &self.http.0.options) {
+            return Failed::Final(FetchError::unavailable(format!("{place}: {words}")));
+        }
+        let not_sent = error.is_connect();
+        let what = if not_sent {
+            "no connection"
+        } else if error.is_body() || error.is_decode() {
+            "the answer broke off"
+        } else {
+            "no answer"
+        };
+        let failure =
+            FetchError::unavailable(format!("{place}: {what}: {}", hidden.causes(&error)));
+        if not_sent { Failed::Again(failure, None) } else { self.again(failure) }
+    }
+
+    /// Worth another attempt, unless the server may have done what was asked.
+    fn again(&self, error: FetchError) -> Failed {
+        if self.method == Method::POST { Failed::Final(error) } else { Failed::Again(error, None) }
+    }
+
+    fn redirected(&self, from: &Url, answer: &Answer, count: u32) -> Result<Url, FetchError> {
+        let place = &answer.place;
+        let target = answer.header(header::LOCATION.as_str()).unwrap_or_default();
+        let to = from.join(target).ok().filter(|_| !target.is_empty()).ok_or_else(|| {
+            FetchError::inconsistent(format!("{place}: {} without a place to go to", answer.status))
+        })?;
+        let to_text = self.hidden.clean(&quote::shown(&to));
+        if self.method != Method::GET || to.origin() != from.origin() {
+            return Err(FetchError::inconsistent(format!(
+                "{place}: {} to {to_text}: not followed, because the credentials would go along; \
+                 if that is where the API is, configure it as the url",
+                answer.status
+            )));
+        }
+        if count > REDIRECTS {
+            return Err(FetchError::inconsistent(format!(
+                "{place}: more than {REDIRECTS} redirects, the last to {to_text}"
+            )));
+        }
+        self.http.resolve(from, target)
+    }
+
+    fn put(mut self, name: &str, value: &str, secret: bool) -> Self {
+        let Ok(name) = HeaderName::try_from(name) else {
+            return self.broken(format!("{name:?} is no name of a header"));
+        };
+        if secret {
+            self.hidden.add(value);
+        }
+        let parsed = if secret { sensitive(value) } else { HeaderValue::from_str(value).ok() };
+        let Some(value) = parsed else {
+            return self.broken(format!(
+                "the value for the header {name} holds characters that no header can carry"
+            ));
+        };
+        self.headers.insert(name, value);
+        self
+    }
+
+    fn broken(mut self, why: String) -> Self {
+        if self.url.is_ok() {
+            self.url = Err(FetchError::invalid(why));
+        }
+        self
+    }
+}
+
+fn sensitive(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Those that name another place; 304 is an answer.
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
