@@ -1,1 +1,4 @@
 //! tests
+
+pub mod fake_faults;
+pub mod fake_packet;
