@@ -1,10 +1,17 @@
 //! The engine of the fetcher fleet: it brings a store of Hosts in line with what providers list.
 //!
 //! In the order data flows: a [`provider`] lists [`machine`]s, a [`selector`] keeps the wanted ones, [`desired`] makes
-//! them Hosts, [`decide`] compares them with what is [`observed`], and the [`store`] is brought in line.
+//! them Hosts, [`plan`] compares them with what is [`observed`] by the truth table of [`decide`], [`confirm`] asks for a
+//! second opinion on what is absent, [`brake`] lets it pass or not, [`apply`] writes to the [`store`], and the
+//! [`report`] tells. A [`round`] is these steps in this order.
 
 pub mod app;
+pub mod apply;
+pub mod approve;
+pub mod brake;
 pub mod config;
+pub mod confirm;
+pub mod contest;
 pub mod decide;
 pub mod desired;
 pub mod digest;
@@ -18,9 +25,11 @@ pub mod http;
 pub mod machine;
 mod naming;
 pub mod observed;
+pub mod plan;
 pub mod printable;
 pub mod provider;
 pub mod report;
+pub mod round;
 pub mod schema;
 pub mod secret;
 pub mod selector;

@@ -1,0 +1,159 @@
+//! From a whole listing and an index to what there is to do. Pure; a plan never fails.
+//!
+//! It names what is absent and leaves it open whether that is believed: see `confirm` and `brake`.
+
+use std::collections::HashMap;
+
+use crate::decide::{Owner, Verb, Verdict, Why, decide};
+use crate::desired::{self, Style};
+use crate::machine::{Life, Machine, Source, Text};
+use crate::observed::{Index, Lens};
+use crate::provider::{Expect, FetchError};
+
+#[cfg(test)]
+mod tests;
+
+/// What there is to do for one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Hosts to create, update or take back, in the order of names.
+    pub changes: Vec<Planned>,
+    /// Present Hosts for which no machine is wanted, in the order of names.
+    pub absent: Vec<Absent>,
+    /// Hosts that are as they must be.
+    pub unchanged: usize,
+    /// Machines that are selected and alive.
+    pub selected: usize,
+    /// Hosts that are not ours to touch.
+    pub left: Vec<(Text, Why)>,
+}
+
+/// A change for a machine that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What to do.
+    pub verb: Verb,
+    /// The Host's name.
+    pub host: Text,
+    /// Where in the listing its machine is.
+    pub machine: usize,
+}
+
+/// A present Host for which no machine is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// The Host's name.
+    pub host: Text,
+    /// The id of its machine.
+    pub machine_id: Text,
+    /// Where in the listing its machine is: there, but not selected or not alive.
+    pub listed: Option<usize>,
+}
+
+/// How this instance makes Hosts out of machines and reads them back.
+#[derive(Clone, Copy, Debug)]
+pub struct Eyes<'a> {
+    /// Labels.
+    pub style: &'a Style,
+    /// Selection, and what the store keeps.
+    pub lens: &'a Lens,
+}
+
+/// What there is to do for `source`, given all its `machines`, each id once.
+#[must_use]
+pub fn plan(source: &Source, machines: &[Machine], observed: &Index, eyes: Eyes<'_>) -> Plan {
+    let mut plan = Plan::default();
+    let mut seen: HashMap<Text, usize> = HashMap::new();
+    let mut wanted = 0;
+    for (at, machine) in machines.iter().enumerate() {
+        let name = desired::name(source, machine);
+        if machine.life == Life::Terminated || !eyes.lens.selector.matches(machine) {
+            seen.insert(name, at);
+            continue;
+        }
+        plan.selected += 1;
+        let entry = observed.hosts.get(&name);
+        wanted += usize::from(entry.is_some());
+        let owner = |id: &Text| if *id == machine.id { Owner::Ours } else { Owner::Foreign };
+        let digest = desired::wanted(source, machine, eyes.style, eyes.lens);
+        match decide(Some(digest), entry.map(|entry| (entry, owner(&entry.machine_id)))) {
+            Verdict::InSync => plan.unchanged += 1,
+            Verdict::Do(verb) => {
+                plan.changes.push(Planned { verb, host: name.clone(), machine: at })
+            }
+            Verdict::Leave(why) => plan.left.push((name.clone(), why)),
+        }
+        seen.insert(name, usize::MAX);
+    }
+    if wanted < observed.hosts.len() {
+        absent(&mut plan, observed, &seen);
+    }
+    plan.changes.sort_by(|a, b| a.host.cmp(&b.host));
+    plan.absent.sort_by(|a, b| a.host.cmp(&b.host));
+    plan.left.sort_by(|a, b| a.0.cmp(&b.0));
+    plan
+}
+
+/// The present Hosts that no wanted machine accounts for. In `seen`, `usize::MAX` stands for a wanted one.
+fn absent(plan: &mut Plan, observed: &Index, seen: &HashMap<Text, usize>) {
+    for (name, entry) in &observed.hosts {
+        let listed = seen.get(name).copied();
+        if listed == Some(usize::MAX) {
+            continue;
+        }
+        match decide(None, Some((entry, Owner::Ours))) {
+            Verdict::Do(_) => plan.absent.push(Absent {
+                host: name.clone(),
+                machine_id: entry.machine_id.clone(),
+                listed,
+            }),
+            Verdict::Leave(why) => plan.left.push((name.clone(), why)),
+            Verdict::InSync => {}
+        }
+    }
+}
+
+/// The listing with each id once, or why it cannot be believed.
+///
+/// # Errors
+/// The same id twice with different content, or a listing without what was expected of it.
+pub fn whole(
+    machines: &std::sync::Arc<Vec<Machine>>,
+    expect: &Expect,
+) -> Result<std::sync::Arc<Vec<Machine>>, FetchError> {
+    let mut first: HashMap<&str, usize> = HashMap::with_capacity(machines.len());
+    let mut twice = Vec::new();
+    for (at, machine) in machines.iter().enumerate() {
+        match first.get(&*machine.id) {
+            None => drop(first.insert(&machine.id, at)),
+            Some(&before) if machines[before] == *machine => twice.push(at),
+            Some(_) => {
+                let message = format!("id {:?} is listed twice with different content", machine.id);
+                return Err(FetchError::inconsistent(message));
+            }
+        }
+    }
+    if let Some(id) = expect.ids.iter().find(|id| !first.contains_key(id.as_str())) {
+        return Err(FetchError::inconsistent(format!(
+            "the listing of {} machines does not hold {id:?}, which `expect.ids` says is always there; \
+             were rights narrowed? else mend the configuration",
+            first.len()
+        )));
+    }
+    if first.len() < expect.min {
+        return Err(FetchError::inconsistent(format!(
+            "the listing holds {} machines, fewer than the {} that `expect.min` asks for; \
+             were rights narrowed? else mend the configuration",
+            first.len(),
+            expect.min
+        )));
+    }
+    if twice.is_empty() {
+        return Ok(std::sync::Arc::clone(machines));
+    }
+    let mut once = Vec::clone(machines);
+    for at in twice.into_iter().rev() {
+        once.swap_remove(at);
+    }
+    Ok(std::sync::Arc::new(once))
+}

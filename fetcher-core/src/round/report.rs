@@ -1,0 +1,164 @@
+//! What a round did, as its report.
+
+use std::collections::HashMap;
+
+use super::{Permitted, RoundError};
+use crate::apply::{End, Outcome};
+use crate::confirm::Mark;
+use crate::contest::Hold;
+use crate::decide::{Verb, Why};
+use crate::machine::Text;
+use crate::provider::Served;
+use crate::report::{ChangeReport, NoteReport, RoundResult, SourceReport};
+
+pub(super) fn suspended(served: &Served) -> SourceReport {
+    ended(served.source.name(), RoundResult::Suspended)
+}
+
+pub(super) fn unserved(name: &str) -> SourceReport {
+    ended(name, RoundResult::Unserved)
+}
+
+pub(super) fn failed(name: &str, error: &RoundError) -> SourceReport {
+    SourceReport { error: Some(error.to_string()), ..ended(name, RoundResult::Failed) }
+}
+
+fn ended(name: &str, result: RoundResult) -> SourceReport {
+    SourceReport { source: name.to_owned(), result, ..SourceReport::default() }
+}
+
+pub(super) fn complete(
+    permitted: &Permitted,
+    outcomes: Vec<Outcome>,
+    held: &[(Text, Hold)],
+) -> SourceReport {
+    let round = &permitted.prepared;
+    let mut report = SourceReport {
+        listed: round.listing.machines.len(),
+        selected: round.plan.selected,
+        unchanged: round.plan.unchanged,
+        withheld: permitted.permit.withheld.len(),
+        unconfirmed: round.confirmed.unconfirmed.len(),
+        checksum: permitted.withheld().1.checksum(),
+        ..ended(round.served.source.name(), RoundResult::Complete)
+    };
+    let reasons = reasons(permitted);
+    for outcome in outcomes {
+        report.conflicts += outcome.conflicts;
+        match outcome.end {
+            End::Done => {
+                count(&mut report, outcome.verb);
+                report.changes.push(change(outcome, &reasons));
+            }
+            End::Left(why) => leave(&mut report, &outcome.host, why),
+            End::Failed(ref error) => {
+                report.failed += 1;
+                let message = format!("{} failed: {error}", outcome.verb.as_str());
+                report.notes.push(note("failed", Some(&outcome.host), message));
+            }
+        }
+    }
+    report.changes.extend(permitted.permit.withheld.iter().map(withheld));
+    report.changes.sort_by(|a, b| (&a.host, a.withheld).cmp(&(&b.host, b.withheld)));
+    for (host, why) in &round.plan.left {
+        leave(&mut report, host, *why);
+    }
+    for (host, hold) in held {
+        report.failed += 1;
+        report.notes.push(hold_note(host, *hold));
+    }
+    notes(&mut report, permitted);
+    report
+}
+
+/// The approval and the evidence of each mark that was let through.
+fn reasons(permitted: &Permitted) -> HashMap<&Text, (&'static str, Option<&str>)> {
+    let passed = permitted.permit.pass.iter().map(|mark| (mark, None));
+    let approved = permitted.approved.iter().map(|mark| (mark, permitted.approval.as_deref()));
+    passed.chain(approved).map(|(mark, id)| (&mark.host, (mark.evidence.as_str(), id))).collect()
+}
+
+fn change(
+    outcome: Outcome,
+    reasons: &HashMap<&Text, (&'static str, Option<&str>)>,
+) -> ChangeReport {
+    let mark = (outcome.verb == Verb::MarkGone).then(|| reasons.get(&outcome.host)).flatten();
+    ChangeReport {
+        verb: outcome.verb.as_str().to_owned(),
+        reason: mark.map_or("listed", |(evidence, _)| evidence).to_owned(),
+        approval: mark.and_then(|(_, approval)| approval.map(ToOwned::to_owned)),
+        host: outcome.host.to_string(),
+        withheld: false,
+        fields: outcome.fields,
+    }
+}
+
+fn withheld(mark: &Mark) -> ChangeReport {
+    ChangeReport {
+        verb: Verb::MarkGone.as_str().to_owned(),
+        host: mark.host.to_string(),
+        reason: mark.evidence.as_str().to_owned(),
+        withheld: true,
+        ..ChangeReport::default()
+    }
+}
+
+const fn count(report: &mut SourceReport, verb: Verb) {
+    match verb {
+        Verb::Create => report.created += 1,
+        Verb::Update => report.updated += 1,
+        Verb::MarkGone => report.gone += 1,
+        Verb::Return => report.returned += 1,
+    }
+}
+
+fn leave(report: &mut SourceReport, host: &Text, why: Why) {
+    let reason = match why {
+        Why::Foreign => "foreign",
+        Why::Deleting => "deleting",
+        Why::Unreadable => "unreadable",
+    };
+    report.failed += 1;
+    report.notes.push(note(reason, Some(host), format!("left alone: {}", why.as_str())));
+}
+
+fn hold_note(host: &Text, hold: Hold) -> NoteReport {
+    match hold {
+        Hold::Contested { until } => note(
+            "contested",
+            Some(host),
+            format!(
+                "somebody else rewrote it against us three times within ten minutes: left alone until {until}; \
+                 look at its managedFields for who it is"
+            ),
+        ),
+        Hold::NotKept => note(
+            "notKept",
+            Some(host),
+            "the store keeps other content than was sent: left alone until either side changes"
+                .to_owned(),
+        ),
+    }
+}
+
+/// What the confirmation and the provider have to say beside.
+fn notes(report: &mut SourceReport, permitted: &Permitted) {
+    let round = &permitted.prepared;
+    for (host, why) in &round.confirmed.unconfirmed {
+        report.notes.push(note(
+            "unconfirmed",
+            Some(host),
+            format!("absent, and not marked: {why}"),
+        ));
+    }
+    for (reason, message) in &round.confirmed.notes {
+        report.notes.push(note(reason, None, message.clone()));
+    }
+    for said in &round.listing.notes {
+        report.notes.push(note(said.reason, None, said.message.clone()));
+    }
+}
+
+fn note(reason: &str, host: Option<&Text>, message: String) -> NoteReport {
+    NoteReport { reason: reason.to_owned(), host: host.map(ToString::to_string), message }
+}
