@@ -10,9 +10,17 @@ use fetcher_core::machine::Source;
 use fetcher_core::provider::{Fetch, FetchError, Finding, Listing};
 
 mod config;
+mod csv;
+pub mod document;
 mod expand;
+mod json;
+mod map;
 pub mod parse;
 mod read;
+#[cfg(test)]
+mod tests;
+mod value;
+mod yaml;
 
 pub(crate) use config::Built;
 pub use config::Config;
