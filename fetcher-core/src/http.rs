@@ -7,6 +7,7 @@ mod answer;
 mod call;
 mod limit;
 mod options;
+mod pin;
 mod quote;
 mod retry;
 mod tls;
@@ -26,15 +27,21 @@ use crate::provider::FetchError;
 use limit::Limit;
 
 /// One endpoint of one API; clones share its connections and its limits.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Http(Arc<Endpoint>);
 
-#[derive(Debug)]
 struct Endpoint {
     client: reqwest::Client,
     options: HttpOptions,
     limit: Limit,
     in_flight: Semaphore,
+}
+
+/// Its address alone: a proxy's URL inside may hold a password.
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Http({})", self.base())
+    }
 }
 
 impl Http {

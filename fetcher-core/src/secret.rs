@@ -123,3 +123,66 @@ fn checked(text: &str) -> Result<String, &'static str> {
     }
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SecretRef;
+
+    fn in_file(content: &[u8]) -> Result<String, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        let secret = SecretRef::File(file.path().to_owned()).read();
+        secret.map(|s| s.expose().to_owned()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_newline_at_the_end_is_not_part_of_a_secret() {
+        assert_eq!(in_file(b"hunter2\n").unwrap(), "hunter2");
+        assert_eq!(in_file(b"hunter2\r\n").unwrap(), "hunter2");
+        assert_eq!(in_file(b" hunter2 ").unwrap(), " hunter2 ");
+    }
+
+    #[test]
+    fn what_cannot_be_a_secret_is_refused_without_being_shown() {
+        for (content, why) in [
+            (&b""[..], "is empty"),
+            (b" \n", "is empty"),
+            (b"hunter2\nhunter3\n", "more than one line"),
+            (b"hunter2\xff", "not a text"),
+            (&[b'h'; 70_000], "larger than"),
+        ] {
+            let error = in_file(content).unwrap_err();
+            assert!(error.contains(why) && error.contains("secret file"), "{error}");
+            assert!(!error.contains("hunter") && !error.contains("hhh"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_missing_is_named_with_the_remedy() {
+        let error = SecretRef::File("/no/such/token".into()).read().unwrap_err();
+        assert_eq!(error.reason(), "denied");
+        assert!(error.to_string().contains("/no/such/token: No such file"), "{error}");
+        let error = SecretRef::Env("NO_SUCH_VARIABLE_HERE".to_owned()).read().unwrap_err();
+        assert!(error.to_string().contains("NO_SUCH_VARIABLE_HERE is not set; set it"), "{error}");
+    }
+
+    #[test]
+    fn a_rotated_secret_is_taken_up() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let secret = SecretRef::File(file.path().to_owned());
+        for now in ["one", "two"] {
+            std::fs::write(file.path(), now).unwrap();
+            assert_eq!(secret.read().unwrap().expose(), now);
+        }
+    }
+
+    #[test]
+    fn the_configuration_names_a_file_or_a_variable_and_never_the_secret() {
+        let read = |yaml: &str| serde_saphyr::from_str::<SecretRef>(yaml);
+        assert_eq!(read("file: /run/token").unwrap(), SecretRef::File("/run/token".into()));
+        assert_eq!(read("env: TOKEN").unwrap(), SecretRef::Env("TOKEN".to_owned()));
+        for wrong in ["hunter2", "value: hunter2", "{file: a, env: b}", "{}"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

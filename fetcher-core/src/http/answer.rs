@@ -52,7 +52,7 @@ impl Answer {
     pub fn json<T: DeserializeOwned>(self) -> Result<T, FetchError> {
         let answer = self.ok()?;
         answer.expect_json()?;
-        serde_json::from_slice(&answer.body).map_err(|e| answer.misshapen(&e))
+        serde_json::from_slice(&answer.body).map_err(|_| answer.misshapen::<T>())
     }
 
     /// What this answer means when its status was not hoped for: `Denied` for 401 and 403, `Throttled` for 429,
@@ -90,11 +90,25 @@ impl Answer {
         )))
     }
 
-    fn misshapen(&self, error: &serde_json::Error) -> FetchError {
-        let why = printable(&self.hidden.clean(&error.to_string()), 300);
-        FetchError::inconsistent(format!(
-            "{}: not the JSON that this API speaks: {why}",
-            self.place
-        ))
+    /// Where the body does not fit, and why. Read again for the path, which costs too much to keep track of always.
+    fn misshapen<T: DeserializeOwned>(&self) -> FetchError {
+        let mut json = serde_json::Deserializer::from_slice(&self.body);
+        let (path, why) = match serde_path_to_error::deserialize::<_, T>(&mut json) {
+            Ok(_) => (".".to_owned(), "something follows the JSON".to_owned()),
+            Err(e) => (e.path().to_string(), without_value(&e.inner().to_string())),
+        };
+        let at = if path == "." { String::new() } else { format!(" at {}", printable(&path, 100)) };
+        let why = printable(&self.hidden.clean(&why), 300);
+        FetchError::inconsistent(format!("{}: not the JSON this API speaks{at}: {why}", self.place))
+    }
+}
+
+/// Serde quotes a string that it did not expect, and that may be a password of a machine: the path is enough.
+fn without_value(why: &str) -> String {
+    match (why.find('"'), why.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{}\"…{}", &why[..first], &why[last..])
+        }
+        _ => why.to_owned(),
     }
 }

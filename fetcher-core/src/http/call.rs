@@ -155,7 +155,7 @@ impl Call {
         let mut deadline = None;
         let (mut attempt, mut redirects) = (1, 0);
         loop {
-            let _slot = self.http.0.in_flight.acquire().await;
+            let slot = self.http.0.in_flight.acquire().await;
             self.http.0.limit.token().await;
             // Waiting for our own pace is no fault of the server: its time begins with the first request.
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + options.deadline);
@@ -163,7 +163,7 @@ impl Call {
                 Ok(answer) => answer,
                 Err(Failed::Final(error)) => return Err(error),
                 Err(Failed::Again(error, asked)) => {
-                    drop(_slot);
+                    drop(slot);
                     if !self.pause(&mut waits, attempt, asked, deadline).await {
                         return Err(error);
                     }
@@ -177,7 +177,7 @@ impl Call {
                 continue;
             }
             let asked = retry_after(&answer.headers);
-            drop(_slot);
+            drop(slot);
             if !is_retried(&self.method, answer.status)
                 || !self.pause(&mut waits, attempt, asked, deadline).await
             {
@@ -208,13 +208,14 @@ impl Call {
     }
 
     async fn attempt(&self, url: &Url, deadline: Instant) -> Result<Answer, Failed> {
-        let timeout = self.timeout.unwrap_or(self.http.0.options.timeout);
-        let end = deadline.min(Instant::now() + timeout);
+        let start = Instant::now();
+        let end = deadline.min(start + self.timeout.unwrap_or(self.http.0.options.timeout));
         let place = format!("{} {}", self.method, quote::shown(url));
         match tokio::time::timeout_at(end, self.exchange(url, &place)).await {
             Ok(done) => done,
             Err(_) => Err(self.again(FetchError::unavailable(format!(
-                "{place}: no whole answer within {timeout:?}"
+                "{place}: no whole answer within {:.1?}; a slow server may need a longer timeout",
+                end - start
             )))),
         }
     }

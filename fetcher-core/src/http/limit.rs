@@ -56,3 +56,32 @@ impl Clock for TokioClock {
         self.0.elapsed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Limit;
+    use std::time::Duration;
+
+    /// How many tokens one endpoint gives out in that time, asked by many at once.
+    async fn tokens_in(limit: Limit, time: Duration) -> usize {
+        let given = std::sync::atomic::AtomicUsize::new(0);
+        let ask = async || loop {
+            limit.token().await;
+            given.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        };
+        let all = futures::future::join_all((0..10).map(|_| ask()));
+        let _ = tokio::time::timeout(time, all).await;
+        given.into_inner()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_is_kept_whoever_asks() {
+        let given = tokens_in(Limit::new(5.0, 2), Duration::from_millis(10_100)).await;
+        assert_eq!(given, 2 + 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn less_than_one_a_second_is_a_pace_too() {
+        assert_eq!(tokens_in(Limit::new(0.1, 1), Duration::from_secs(65)).await, 1 + 6);
+    }
+}

@@ -9,6 +9,7 @@ use rustls::{CertificateError, Error as TlsError};
 use url::{Host, Url};
 
 use super::options::{HttpOptions, ProxyChoice};
+use super::pin;
 use crate::app::InvalidConfig;
 
 /// The client for an endpoint.
@@ -27,8 +28,9 @@ pub(super) fn client(options: &HttpOptions) -> Result<reqwest::Client, InvalidCo
     if let Some(path) = &options.ca_file {
         builder = builder.tls_certs_only(ca_bundle(path)?);
     }
-    if options.fingerprint.is_some() {
-        return Err(InvalidConfig("certificateFingerprint is not supported yet".to_owned()));
+    if let Some(fingerprint) = options.fingerprint {
+        let config = pin::config(fingerprint).map_err(|e| InvalidConfig(format!("no TLS: {e}")))?;
+        builder = builder.tls_backend_preconfigured(config);
     }
     builder.build().map_err(|e| {
         let mut why = e.to_string();
@@ -91,10 +93,12 @@ pub(super) fn words(error: &(dyn Error + 'static), options: &HttpOptions) -> Opt
 
 fn certificate_words(cause: &CertificateError, options: &HttpOptions) -> String {
     match cause {
-        CertificateError::UnknownIssuer if options.ca_file.is_some() => {
+        // A bad signature is a CA of the same name with another key: one that was made anew.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature
+            if options.ca_file.is_some() => {
             "the certificate is signed by none of the CAs in caFile; put the CA that signed it there".to_owned()
         }
-        CertificateError::UnknownIssuer => {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the certificate is signed by no CA that this machine trusts; set caFile to the CA that signed it"
                 .to_owned()
         }
@@ -107,6 +111,7 @@ fn certificate_words(cause: &CertificateError, options: &HttpOptions) -> String 
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("the server's certificate is for another name ({cause}); use a name it is for in the url")
         }
+        CertificateError::Other(other) if other.0.is::<pin::OtherCertificate>() => other.0.to_string(),
         other => format!("the server's certificate is not accepted: {other}"),
     }
 }
