@@ -58,6 +58,11 @@ pub trait Provider: Send + Sync + 'static {
     fn settle(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// Takes leave: called once after the last round, within a deadline of the caller's (a session is logged out).
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// The sources of one provider, and what could not be discovered.
