@@ -14,6 +14,8 @@ use crate::host::HostStatus;
 use crate::machine::{Source, Text};
 use crate::observed::{Entry, Index, Lens, Read, identity};
 
+pub mod file;
+
 /// Where Hosts are kept.
 ///
 /// Guarantees an implementation gives:
