@@ -30,7 +30,10 @@ pub mod printable;
 pub mod provider;
 pub mod report;
 pub mod round;
+pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod selector;
 pub mod store;
+#[cfg(test)]
+mod testing;
