@@ -25,7 +25,7 @@ mod tests {
         assert!(all.iter().all(|offset| *offset < minute));
         for quarter in 0..4 {
             let from = minute / 4 * quarter;
-            let within = all.iter().filter(|o| (from..from + minute / 4).contains(o)).count();
+            let within = all.iter().filter(|o| (from..from + minute / 4).contains(*o)).count();
             assert!((50..150).contains(&within), "{within} of 400 in quarter {quarter}");
         }
         assert_eq!(all[7], offset("s7", &seed, minute));
