@@ -15,6 +15,7 @@ use crate::machine::{Source, Text};
 use crate::observed::{Entry, Index, Lens, Read, identity};
 
 pub mod file;
+pub mod kube;
 
 /// Where Hosts are kept.
 ///

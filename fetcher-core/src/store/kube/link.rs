@@ -1,0 +1,239 @@
+//! Requests to one apiserver: deadlines, patience with 429 and 5xx, and credentials that change under way.
+//!
+//! Not what is asked and not what an answer means. A rotated certificate, key, token, authority or kubeconfig is
+//! taken up by making a new client when a file's content has changed; requests under way end on the old one.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Limited};
+use jiff::{SignedDuration, Timestamp};
+use kube::Client;
+use kube::client::Body;
+
+use super::access::{self, Identity};
+use super::config::KubernetesConfig;
+use super::failure::{Failure, Refusal, chain};
+use crate::app::InvalidConfig;
+
+/// How often the files are looked at, when requests are sent.
+const LOOK: Duration = Duration::from_secs(5);
+/// One attempt, its answer read.
+const ATTEMPT: Duration = Duration::from_secs(30);
+/// All attempts at one request and the waiting between them.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest time to wait for one more attempt, whatever is asked for.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// The largest answer that is read: a page of the largest Hosts is a tenth of it.
+const LARGEST: usize = 256 << 20;
+
+/// The way to one apiserver.
+pub(super) struct Link {
+    config: KubernetesConfig,
+    agent: String,
+    now: Mutex<Now>,
+}
+
+/// The client in use, and what it was made of.
+struct Now {
+    client: Arc<Client>,
+    identity: Identity,
+    files: Vec<PathBuf>,
+    fingerprint: u64,
+    looked: Instant,
+}
+
+/// One request.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) uri: String,
+    /// Content type and content.
+    pub(super) body: Option<(&'static str, Bytes)>,
+}
+
+impl Call {
+    pub(super) const fn get(uri: String) -> Self {
+        Self { method: Method::GET, uri, body: None }
+    }
+
+    fn request(&self) -> Result<Request<Body>, Failure> {
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(&*self.uri)
+            .header(ACCEPT, "application/json");
+        let mut content = Body::empty();
+        if let Some((kind, bytes)) = &self.body {
+            request = request.header(CONTENT_TYPE, *kind);
+            content = Body::from(bytes.clone());
+        }
+        request.body(content).map_err(|error| Failure::Silence(error.to_string()))
+    }
+}
+
+impl Link {
+    pub(super) async fn open(
+        config: &KubernetesConfig,
+        agent: &str,
+    ) -> Result<Self, InvalidConfig> {
+        let now = Now::from(access::open(config, agent).await?);
+        Ok(Self { config: config.clone(), agent: agent.to_owned(), now: Mutex::new(now) })
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        self.now().identity.clone()
+    }
+
+    /// Sends the request, again and again while the server is busy, and reads the answer.
+    pub(super) async fn send(&self, call: &Call) -> Result<Bytes, Failure> {
+        let give_up = Instant::now() + PATIENCE;
+        let (mut attempt, mut refreshed) = (0, false);
+        loop {
+            let refusal = match self.attempt(call).await {
+                Err(Failure::Answer(refusal)) => refusal,
+                other => return other,
+            };
+            if refusal.is_busy() {
+                let wait = wait(attempt, refusal.retry_after);
+                if Instant::now() + wait > give_up {
+                    return Err(Failure::Answer(refusal));
+                }
+                pause(wait).await;
+                attempt += 1;
+            } else if refusal.code == 401 && !refreshed && self.refresh().await {
+                refreshed = true;
+            } else {
+                return Err(Failure::Answer(refusal));
+            }
+        }
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<Bytes, Failure> {
+        let request = call.request()?;
+        let answer = async {
+            let response = self.client().await.send(request).await?;
+            let (head, body) = response.into_parts();
+            let body = whole(body).await?;
+            if head.status.is_success() {
+                return Ok(body);
+            }
+            Err(Failure::Answer(Refusal::new(head.status, &head.headers, &body)))
+        };
+        tokio::time::timeout(ATTEMPT, answer).await.unwrap_or_else(|_| Err(overdue(ATTEMPT)))
+    }
+
+    /// Sends the request once, and hands out the answer to be read as it comes.
+    pub(super) async fn stream(&self, call: &Call, patience: Duration) -> Result<Body, Failure> {
+        let mut request = call.request()?;
+        // An apiserver of 1.37 compresses each event on its own, which the client cannot read.
+        request.headers_mut().insert(ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        let head = async {
+            let response: Response<Body> = self.client().await.send(request).await?;
+            if response.status().is_success() {
+                return Ok(response.into_body());
+            }
+            let (head, body) = response.into_parts();
+            let refusal = Refusal::new(head.status, &head.headers, &whole(body).await?);
+            if refusal.code == 401 {
+                self.refresh().await;
+            }
+            Err(Failure::Answer(refusal))
+        };
+        tokio::time::timeout(patience, head).await.unwrap_or_else(|_| Err(overdue(patience)))
+    }
+
+    async fn client(&self) -> Arc<Client> {
+        let is_due = {
+            let mut now = self.now();
+            let is_due = now.looked.elapsed() >= LOOK;
+            if is_due {
+                now.looked = Instant::now();
+            }
+            is_due
+        };
+        if is_due {
+            self.refresh().await;
+        }
+        Arc::clone(&self.now().client)
+    }
+
+    /// Whether what the files hold has changed and made a new client.
+    async fn refresh(&self) -> bool {
+        {
+            let now = self.now();
+            if access::fingerprint(&now.files) == now.fingerprint && !ends(&now.client) {
+                return false;
+            }
+        }
+        match access::open(&self.config, &self.agent).await {
+            Ok(opened) => {
+                tracing::info!(identity = %opened.identity, "Took up changed credentials of the apiserver");
+                *self.now() = Now::from(opened);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Changed credentials of the apiserver are not usable, going on with the old ones");
+                false
+            }
+        }
+    }
+
+    fn now(&self) -> std::sync::MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<access::Opened> for Now {
+    fn from(opened: access::Opened) -> Self {
+        Self {
+            client: Arc::new(opened.client),
+            identity: opened.identity,
+            files: opened.files,
+            fingerprint: opened.fingerprint,
+            looked: Instant::now(),
+        }
+    }
+}
+
+/// Whether the certificate of a credential plugin ends within a minute.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the end of a credential is a time of the world's clock"
+)]
+fn ends(client: &Client) -> bool {
+    let minute = SignedDuration::from_secs(60);
+    client.valid_until().is_some_and(|end| end.duration_since(Timestamp::now()) < minute)
+}
+
+async fn whole(body: Body) -> Result<Bytes, Failure> {
+    let collected = Limited::new(body, LARGEST).collect().await;
+    collected.map(|body| body.to_bytes()).map_err(|error| Failure::Silence(chain(&*error)))
+}
+
+fn overdue(limit: Duration) -> Failure {
+    Failure::Silence(format!("no whole answer within {} s", limit.as_secs()))
+}
+
+/// How long to wait before attempt `attempt + 1`: as told, else longer and longer; never all at the same moment.
+pub(super) fn wait(attempt: u32, told: Option<Duration>) -> Duration {
+    let own = Duration::from_millis(200) * 2_u32.pow(attempt.min(6));
+    let base = told.unwrap_or(own).min(LONGEST_WAIT);
+    base + base.mul_f64(jitter() / 2.0)
+}
+
+/// Evenly spread from 0 to 1.
+fn jitter() -> f64 {
+    let random = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
+    f64::from(random) / f64::from(u32::MAX)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the store waits as the apiserver asks it to")]
+pub(super) async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}

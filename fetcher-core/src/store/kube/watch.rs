@@ -1,0 +1,316 @@
+//! The loop that keeps the daemon's index: a streaming list into an index aside, then short watches, one after
+//! another.
+//!
+//! A watch goes on from the last only after a clean end in which the server has said, by a bookmark, that nothing
+//! was missed. After anything else the index is read anew: so a dead connection, a restarted apiserver and a
+//! restored etcd are all noticed within 30 seconds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch::{Receiver, Sender};
+
+use super::Inner;
+use super::events::{Event, Lines, Trouble};
+use super::failure::{Failure, Purpose, Refusal};
+use super::link::{pause, wait};
+use super::list::{self, Seen};
+use super::mirror::{self, Mirror, Sources};
+use crate::machine::Text;
+use crate::observed::{Index, Lens};
+use crate::store::StoreError;
+
+/// How long the server may take to tell all that there is.
+const INITIAL: &str = "600";
+/// The longest silence while it does.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long a watch lasts: a bookmark comes about two seconds before its end.
+const WATCH: &str = "20";
+/// How long a watch may last when the server does not end it.
+const OVERDUE: Duration = Duration::from_secs(25);
+/// How long a reader waits for an index that is being read anew after a failure.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How the watch is doing, for metrics and `check`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Whether the index is whole, as far as is known.
+    pub is_synced: bool,
+    /// How long ago the last sign of life came from the watch; none before the first.
+    pub heard: Option<Duration>,
+    /// How often the index had to be read anew, by reason.
+    pub restarts: BTreeMap<&'static str, u64>,
+    /// How many Hosts the index holds.
+    pub hosts: usize,
+}
+
+/// Where the index stands.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Being read for the first time, or anew.
+    Reading,
+    /// Whole, and the watch goes on from it.
+    Synced,
+    /// The last attempt failed; another one will be made.
+    Failed(StoreError),
+}
+
+/// The index of one provider's Hosts, kept by [`Watch::run`].
+pub(super) struct Watch {
+    provider: String,
+    mirror: Mutex<Mirror>,
+    heard: Mutex<Option<Instant>>,
+    restarts: Mutex<BTreeMap<&'static str, u64>>,
+    phase: Sender<Phase>,
+}
+
+/// Why the index must be read anew.
+struct Break {
+    reason: &'static str,
+    error: StoreError,
+    wait: Option<Duration>,
+}
+
+impl Watch {
+    pub(super) fn new(provider: &str) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            mirror: Mutex::default(),
+            heard: Mutex::default(),
+            restarts: Mutex::default(),
+            phase: Sender::new(Phase::Reading),
+        }
+    }
+
+    /// The index of a source, once it is whole.
+    pub(super) async fn index(&self, source: &str) -> Result<Arc<Index>, StoreError> {
+        self.synced().await?;
+        Ok(self.mirror().of(source))
+    }
+
+    /// Names of the sources that there are Hosts of.
+    pub(super) async fn sources(&self) -> Result<Vec<Text>, StoreError> {
+        self.synced().await?;
+        Ok(self.mirror().names().cloned().collect())
+    }
+
+    /// Waits while the index is being read; an attempt that failed is waited out for a short time only.
+    pub(super) async fn synced(&self) -> Result<(), StoreError> {
+        let begin = Instant::now();
+        let mut phase: Receiver<Phase> = self.phase.subscribe();
+        loop {
+            let failed = match &*phase.borrow_and_update() {
+                Phase::Synced => return Ok(()),
+                Phase::Reading => None,
+                Phase::Failed(error) => Some(error.clone()),
+            };
+            let Some(error) = failed else {
+                // The sender lives as long as `self`.
+                let _ = phase.changed().await;
+                continue;
+            };
+            let left = GRACE.saturating_sub(begin.elapsed());
+            if tokio::time::timeout(left, phase.changed()).await.is_err() {
+                return Err(error);
+            }
+        }
+    }
+
+    pub(super) fn answered(&self, seen: Seen) {
+        self.mirror().answered(seen);
+    }
+
+    pub(super) fn watched(&self) -> Watched {
+        let heard = *lock(&self.heard);
+        Watched {
+            is_synced: matches!(&*self.phase.borrow(), Phase::Synced),
+            heard: heard.map(|heard| heard.elapsed()),
+            restarts: lock(&self.restarts).clone(),
+            hosts: self.mirror().hosts(),
+        }
+    }
+
+    /// Keeps the index, for ever.
+    pub(super) async fn run(&self, at: &Inner) {
+        let mut failures = 0;
+        loop {
+            let broken = match at.seen_through().await {
+                Ok(lens) => self.follow(at, lens, &mut failures).await,
+                Err(error) => Break { reason: "schema", wait: busy(&error), error },
+            };
+            let wait = wait(failures, broken.wait);
+            failures += 1;
+            tracing::warn!(
+                reason = broken.reason, error = %broken.error, wait = ?wait,
+                "The watch of the Hosts broke, they are read anew"
+            );
+            *lock(&self.restarts).entry(broken.reason).or_default() += 1;
+            self.phase.send_replace(Phase::Failed(broken.error));
+            pause(wait).await;
+        }
+    }
+
+    async fn follow(&self, at: &Inner, lens: &Lens, failures: &mut u32) -> Break {
+        self.phase.send_replace(Phase::Reading);
+        self.mirror().begin();
+        match self.read(at, lens).await {
+            Ok((sources, revision)) => self.mirror().swap(sources, revision),
+            Err(broken) => return broken,
+        }
+        self.phase.send_replace(Phase::Synced);
+        tracing::debug!(
+            hosts = self.mirror().hosts(),
+            revision = self.mirror().at(),
+            "Read all Hosts"
+        );
+        loop {
+            if let Err(broken) = self.watch(at, lens).await {
+                return broken;
+            }
+            *failures = 0;
+        }
+    }
+
+    /// All Hosts of the provider, aside, and the revision they hold for.
+    async fn read(&self, at: &Inner, lens: &Lens) -> Result<(Sources, u64), Break> {
+        let call = at.hosts.select(
+            &list::of_provider(&self.provider),
+            &[
+                ("watch", "true"),
+                ("allowWatchBookmarks", "true"),
+                ("sendInitialEvents", "true"),
+                ("resourceVersionMatch", "NotOlderThan"),
+                ("timeoutSeconds", INITIAL),
+            ],
+        );
+        let body = match at.link.stream(&call, SILENCE).await {
+            Ok(body) => body,
+            Err(Failure::Answer(refusal)) if matches!(refusal.code, 400 | 422) => {
+                return self.read_pages(at, lens).await;
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let mut aside = Sources::default();
+        let mut lines = Lines::new(body);
+        while let Some(line) = lines.next(SILENCE).await? {
+            self.hear(lines.heard);
+            match Event::new(&line, lens)? {
+                Event::Put(seen) => mirror::put(&mut aside, seen),
+                Event::Remove(seen) => mirror::remove(&mut aside, &seen),
+                Event::Bookmark { revision, is_initial_end: true } => return Ok((aside, revision)),
+                Event::Bookmark { .. } => {}
+                Event::Error(refusal) => return Err(refusal.into()),
+            }
+        }
+        Err(Break::new(
+            "cut",
+            &format!("the server ended the list of all Hosts before it was whole ({INITIAL} s)"),
+        ))
+    }
+
+    /// The same from a server that does not stream lists.
+    async fn read_pages(&self, at: &Inner, lens: &Lens) -> Result<(Sources, u64), Break> {
+        let selector = list::of_provider(&self.provider);
+        let fold = |aside: &mut Sources, object: &str| mirror::put(aside, Seen::new(object, lens));
+        let read = list::list(&at.link, &at.hosts, &selector, fold).await?;
+        self.hear(Instant::now());
+        Ok(read)
+    }
+
+    /// One watch, from where the index stands to a clean end by which it is proven whole.
+    async fn watch(&self, at: &Inner, lens: &Lens) -> Result<(), Break> {
+        let end = Instant::now() + OVERDUE;
+        let (from, reach) = {
+            let mirror = self.mirror();
+            (mirror.at().to_string(), mirror.reach())
+        };
+        let call = at.hosts.select(
+            &list::of_provider(&self.provider),
+            &[
+                ("watch", "true"),
+                ("allowWatchBookmarks", "true"),
+                ("resourceVersion", &from),
+                ("timeoutSeconds", WATCH),
+            ],
+        );
+        let mut lines = Lines::new(at.link.stream(&call, OVERDUE).await?);
+        self.hear(lines.heard);
+        let mut is_proven = false;
+        while let Some(line) = lines.next(end.saturating_duration_since(Instant::now())).await? {
+            self.hear(lines.heard);
+            match Event::new(&line, lens)? {
+                Event::Put(seen) => self.mirror().put(seen),
+                Event::Remove(seen) => self.mirror().remove(&seen),
+                Event::Error(refusal) => return Err(refusal.into()),
+                Event::Bookmark { revision, .. } => {
+                    is_proven = revision >= reach.max(self.mirror().at());
+                    self.mirror().bookmark(revision);
+                }
+            }
+        }
+        if is_proven {
+            return Ok(());
+        }
+        let message = "the server ended it without saying that everything up to now was told";
+        Err(Break::new("unproven", message))
+    }
+
+    fn hear(&self, when: Instant) {
+        *lock(&self.heard) = Some(when);
+    }
+
+    fn mirror(&self) -> MutexGuard<'_, Mirror> {
+        lock(&self.mirror)
+    }
+}
+
+impl Break {
+    fn new(reason: &'static str, message: &str) -> Self {
+        let error = StoreError::Unavailable(format!("the watch of the Hosts: {message}"));
+        Self { reason, error, wait: None }
+    }
+}
+
+impl From<Trouble> for Break {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Cut(message) => Self::new("cut", &message),
+            Trouble::Silent => Self::new("silent", "nothing came from the server for too long"),
+            Trouble::Garbled(message) => Self::new("garbled", &message),
+        }
+    }
+}
+
+impl From<Refusal> for Break {
+    fn from(refusal: Refusal) -> Self {
+        let reason = match refusal.code {
+            410 => "expired",
+            429 => "busy",
+            _ => "refused",
+        };
+        let wait = refusal.retry_after;
+        let error = Failure::Answer(refusal).error(Purpose::Read, "the watch of the Hosts");
+        Self { reason, error, wait }
+    }
+}
+
+impl From<Failure> for Break {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Answer(refusal) => refusal.into(),
+            Failure::Silence(message) => Self::new("unreachable", &message),
+        }
+    }
+}
+
+const fn busy(error: &StoreError) -> Option<Duration> {
+    match error {
+        StoreError::Busy { retry_after, .. } => *retry_after,
+        _ => None,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
