@@ -10,6 +10,7 @@ mod options;
 mod pin;
 mod quote;
 mod retry;
+mod send;
 mod tls;
 
 use std::sync::Arc;

@@ -65,6 +65,8 @@ pub struct HttpSettings {
     #[schemars(range(min = 1, max = 1_000))]
     pub concurrency: Option<usize>,
     /// How long one request may take: `30s`, `2m`.
+    // Its schema asks for ISO 8601 alone, which nobody writes.
+    #[schemars(with = "Option<String>")]
     pub timeout: Option<SignedDuration>,
     /// The largest answer that is read, in MiB.
     #[serde(rename = "bodyLimitMiB")]
