@@ -18,7 +18,7 @@ pub(super) fn machine(row: Row, texts: &mut Interner) -> Machine {
         state: row.state.map_or(State::Unknown, |word| word.0),
         provider_state: shared(row.provider_state, texts),
         hostname: own(row.name),
-        addresses: row.addresses.into_iter().map(|address| map_address(address.0)).collect(),
+        addresses: exactly(row.addresses, |address| map_address(address.0)),
         location: Location {
             region: shared(row.region, texts),
             zone: shared(row.zone, texts),
@@ -28,7 +28,7 @@ pub(super) fn machine(row: Row, texts: &mut Interner) -> Machine {
         },
         hardware: hardware(row.hardware, texts),
         os: os(row.os.0, texts),
-        interfaces: row.interfaces.into_iter().map(|nic| interface(nic.0, texts)).collect(),
+        interfaces: exactly(row.interfaces, |nic| interface(nic.0, texts)),
         owner: owner(row.owner, texts),
         tags: tags(row.tags, texts),
         facts: facts(row.role, texts),
@@ -115,7 +115,7 @@ fn hardware(hardware: document::Hardware, texts: &mut Interner) -> Hardware {
         architecture: shared(hardware.architecture, texts),
         cpus: hardware.cpus,
         memory_bytes: hardware.memory.map(|size| size.0),
-        disks: hardware.disks.into_iter().map(|disk| map_disk(disk.0, texts)).collect(),
+        disks: exactly(hardware.disks, |disk| map_disk(disk.0, texts)),
         serial: own(hardware.serial),
         uuid: own(hardware.uuid.map(|uuid| uuid.to_ascii_lowercase())),
         vendor: shared(hardware.vendor, texts),
@@ -157,6 +157,13 @@ fn tags(tags: Tags, texts: &mut Interner) -> BTreeMap<Text, Text> {
 
 fn facts(role: Option<String>, texts: &mut Interner) -> BTreeMap<Text, Text> {
     shared(role, texts).map(|role| (texts.text("role"), role)).into_iter().collect()
+}
+
+/// A list that takes no more room than it needs: to collect in place would keep the room of the row's list.
+fn exactly<T, U>(list: Vec<T>, map: impl FnMut(T) -> U) -> Vec<U> {
+    let mut exact = Vec::with_capacity(list.len());
+    exact.extend(list.into_iter().map(map));
+    exact
 }
 
 /// A text that other machines have too; none for a blank one.
