@@ -222,3 +222,19 @@ fn a_configuration_that_cannot_be_served_says_why() {
     }
     assert!(build("sources: [{file: {path: machines.txt, format: csv}}]").is_ok());
 }
+
+#[tokio::test]
+async fn the_example_configuration_serves_the_example_list() {
+    let example = include_str!("../../deploy/examples/fetcher-baremetal.yaml");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/");
+    let text = example.replace("deploy/examples/", root);
+    let config = fetcher_core::config::parse::<Baremetal>(&text).unwrap();
+    let files = Baremetal::build(config.section.unwrap(), Flags::default()).unwrap();
+    let discovery = files.sources().await.unwrap();
+    let [served] = discovery.sources.as_slice() else { panic!("{discovery:?}") };
+    let listing = fetch(&files, &served.source).await.unwrap();
+    assert!(listing.machines.len() >= served.settings.expect.min);
+    for id in &served.settings.expect.ids {
+        assert!(listing.machines.iter().any(|machine| machine.id.as_ref() == id), "{id}");
+    }
+}
