@@ -54,6 +54,12 @@ pub trait Provider: Send + Sync + 'static {
         std::future::ready(Vec::new())
     }
 
+    /// What a machine must meet beside the configured selector, by the provider's own settings (which of its states
+    /// count as present). Belongs to the configuration: it never changes while the program runs.
+    fn requires(&self) -> Selector {
+        Selector::default()
+    }
+
     /// How long a new machine may be missing from lists: a Host younger than this is never `Vanished`.
     fn settle(&self) -> Duration {
         Duration::ZERO

@@ -88,6 +88,19 @@ impl Selector {
         &self.requirements
     }
 
+    /// Selects what both select.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.requirements.extend(other.requirements);
+        self
+    }
+
+    /// The selector of one requirement.
+    #[must_use]
+    pub fn one(key: Key, test: Test) -> Self {
+        Self { requirements: vec![Requirement { key, test }] }
+    }
+
     /// Whether every machine is selected.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -1,10 +1,11 @@
 //! What a selector selects, how it is read, and where an error points.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 use proptest::prelude::*;
 
-use super::{Facts, Selector};
+use super::{Facts, Key, Selector, Test};
 
 /// Tags as they are; facts under their `@` key.
 struct Bag(BTreeMap<String, String>);
@@ -109,4 +110,13 @@ proptest! {
             prop_assert_eq!(selector.to_string().parse::<Selector>().unwrap(), selector);
         }
     }
+}
+
+#[test]
+fn two_selectors_together_select_what_both_select() {
+    let hidden = BTreeSet::from(["stopped".to_owned()]);
+    let both = Selector::from_str("team=web")
+        .unwrap()
+        .and(Selector::one(Key::Fact("provider-state".to_owned()), Test::NotIn(hidden)));
+    assert_eq!(both.to_string(), "team in (web),@provider-state notin (stopped)");
 }
