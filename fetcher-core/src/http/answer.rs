@@ -59,7 +59,16 @@ impl Answer {
     /// `Unavailable` for 5xx and 408, `Invalid` for an address that is not there (404, 410), else `Inconsistent`.
     #[must_use]
     pub fn failure(&self) -> FetchError {
-        let quote = self.hidden.quote(&self.body);
+        self.meaning(&self.hidden.quote(&self.body))
+    }
+
+    /// [`Answer::failure`] with these words of the server in place of its body: for an API that wraps them.
+    #[must_use]
+    pub fn failure_saying(&self, words: &str) -> FetchError {
+        self.meaning(&self.hidden.quote(words.as_bytes()))
+    }
+
+    fn meaning(&self, quote: &str) -> FetchError {
         let said = if quote.is_empty() { String::new() } else { format!(": {quote}") };
         let what = format!("{}: {}{said}", self.place, self.status);
         match self.status.as_u16() {
