@@ -11,7 +11,7 @@ use fetcher_core::provider::{Expect, SourceSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::file;
+use crate::{file, ironic};
 
 /// The longest name of a source, in characters.
 const NAME_MAX: usize = 100;
@@ -30,6 +30,8 @@ pub struct Section {
 pub enum SourceConfig {
     /// A list of machines in a file that people or tools write: YAML, JSON or CSV.
     File(file::Config),
+    /// The nodes of one OpenStack Ironic.
+    Ironic(Box<ironic::Config>),
 }
 
 /// The flags of fetcher-baremetal.
@@ -48,9 +50,7 @@ pub fn sources(section: Section, flags: Flags) -> Vec<SourceConfig> {
     // An environment variable that is set to nothing is not a file.
     let files: Vec<_> = flags.files.into_iter().filter(|path| !path.is_empty()).collect();
     if !files.is_empty() {
-        sources.retain(|source| match source {
-            SourceConfig::File(_) => false,
-        });
+        sources.retain(|source| !matches!(source, SourceConfig::File(_)));
     }
     sources.extend(files.into_iter().map(|path| SourceConfig::File(file::Config::new(path))));
     sources

@@ -5,6 +5,8 @@
 
 pub mod config;
 pub mod file;
+pub mod ironic;
+mod normal;
 pub mod provider;
 
 use fetcher_core::app::{App, InvalidConfig};
@@ -17,7 +19,19 @@ impl App for Baremetal {
     const NAME: &'static str = provider::NAME;
     const ABOUT: &'static str =
         "Brings the machines of your own data centres into the host inventory";
-    const FACTS: &'static [&'static str] = &["role"];
+    const FACTS: &'static [&'static str] = &[
+        "conductor-group",
+        "driver",
+        "fault",
+        "instance",
+        "maintenance",
+        "node",
+        "parent",
+        "power",
+        "protected",
+        "retired",
+        "role",
+    ];
 
     type Section = config::Section;
     type Flags = config::Flags;

@@ -203,6 +203,7 @@ impl Unique {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.machines.len()
     }

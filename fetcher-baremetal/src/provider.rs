@@ -14,6 +14,7 @@ use fetcher_core::provider::{
 
 use crate::config::SourceConfig;
 use crate::file::{self, File, Glob};
+use crate::ironic::Ironic;
 
 /// The provider's word everywhere.
 pub(crate) const NAME: &str = "baremetal";
@@ -23,6 +24,8 @@ pub(crate) const NAME: &str = "baremetal";
 pub(crate) enum Kind {
     /// A file of machines.
     File(File),
+    /// An Ironic.
+    Ironic(Box<Ironic>),
 }
 
 /// A source with its settings and what it is asked through.
@@ -38,6 +41,12 @@ impl Entry {
     pub(crate) fn new(name: &str, settings: Arc<SourceSettings>, kind: Kind) -> Self {
         let source = Source::new(NAME, &[kind.word(), name]);
         Self { source, settings, kind: Arc::new(kind) }
+    }
+
+    /// What it is asked through.
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     fn served(&self) -> Served {
@@ -74,6 +83,7 @@ impl Provider {
                     file::Built::One(entry) => provider.add(entry)?,
                     file::Built::Many(glob) => provider.globs.push(glob),
                 },
+                SourceConfig::Ironic(config) => provider.add(config.build()?)?,
             }
         }
         Ok(provider)
@@ -180,6 +190,7 @@ impl Kind {
     const fn word(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
+            Self::Ironic(_) => "ironic",
         }
     }
 
@@ -187,25 +198,29 @@ impl Kind {
     fn place(&self) -> String {
         match self {
             Self::File(file) => file.place(),
+            Self::Ironic(ironic) => ironic.place(),
         }
     }
 
     async fn fetch(&self, request: Fetch<'_>) -> Result<Listing, FetchError> {
         match self {
             Self::File(file) => file.fetch(request).await,
+            Self::Ironic(ironic) => ironic.fetch(request).await,
         }
     }
 
-    async fn lookup(&self, _ids: &[Text]) -> Result<Lookup, FetchError> {
+    async fn lookup(&self, ids: &[Text]) -> Result<Lookup, FetchError> {
         match self {
             // A file is read as a whole or not at all: who is not in it is not there.
             Self::File(_) => Ok(Lookup::Unsupported),
+            Self::Ironic(ironic) => ironic.lookup(ids).await,
         }
     }
 
     async fn check(&self, source: &Source) -> Vec<Finding> {
         match self {
             Self::File(file) => vec![file.check(source).await],
+            Self::Ironic(ironic) => ironic.check().await,
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) enum Auth {
 /// A login at Keystone and the token it gave.
 #[derive(Debug)]
 pub(super) struct Session {
-    config: Keystone,
+    config: Box<Keystone>,
     http: Http,
     token: Mutex<Option<Token>>,
 }

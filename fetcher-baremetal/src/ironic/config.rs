@@ -65,7 +65,7 @@ pub enum AuthConfig {
     /// `http_basic`.
     Basic(Basic),
     /// `keystone`: a token, renewed before it ends.
-    Keystone(Keystone),
+    Keystone(Box<Keystone>),
 }
 
 /// A user and a password.

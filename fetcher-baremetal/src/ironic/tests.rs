@@ -1,5 +1,7 @@
 //! Ironic as its facts have it: the sample mapped, and the traps played by a server.
 
+#![expect(clippy::needless_pass_by_value, reason = "json!(…) is written at the call")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
