@@ -1,4 +1,5 @@
 //! tests
 
+pub mod fake_cloudforms;
 pub mod fake_faults;
 pub mod fake_packet;
