@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# tests/run.sh [CARGO TEST ARGUMENTS]: all tests, on a machine that has Rust, Python 3 and a C compiler.
+#
+# Gets what is missing first (control plane, provider servers; cached outside the checkout), then builds the
+# workspace's binaries, which `cargo test` would not do for other packages, then runs the tests.
+# With arguments: tests/run.sh -p fetcher-tests --test it rbac
+. "$(dirname "$0")/setup/lib.sh"
+cd "$tests/.."
+
+need cargo "the workspace is Rust" "rustup, then 'rustup default stable'"
+need cc "some crates contain C" build-essential
+
+say "Provider servers and control plane (cached in $cache)"
+for server in moto ironic sushy-tools; do tests/setup/python.sh "$server" >/dev/null; done
+tests/setup/control-plane.sh >/dev/null
+
+# One target folder for all checkouts: a fresh clone compiles what has changed, not the world.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+cargo build --workspace --bins
+cargo test --workspace "$@"
