@@ -1,0 +1,58 @@
+# The recipes of the house; `just` alone lists them. Those of CI are in .ci/run.
+
+cache := env("FETCHER_CACHE", env("XDG_CACHE_HOME", env("HOME") / ".cache") / "fetcher-fleet")
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", cache / "target")
+
+[private]
+default:
+    @just --list
+
+# Format everything.
+fmt:
+    cargo fmt --all
+
+# Format and lints, as CI checks them.
+lint:
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# All tests, or those that the arguments of cargo test choose.
+test *ARGS:
+    tests/run.sh {{ARGS}}
+
+# The tests that need no server.
+unit:
+    cargo test --workspace --lib
+
+# Everything that CI runs.
+ci:
+    bash .ci/run
+
+# Each crate on its own: finds a feature that only another crate switches on.
+each:
+    for crate in fetcher-core fetcher-aws fetcher-baremetal fetcher-cloudforms fetcher-packet fetcher-tests; do cargo check -p $crate --all-targets || exit 1; done
+
+# The CRD, from the Rust types.
+generate:
+    cargo run -q -p fetcher-core --bin crdgen > deploy/crds/hosts.yaml
+
+# Licences, sources, advisories and doubled crates (wants cargo-deny: cargo install --locked cargo-deny).
+deny:
+    cargo deny check
+
+# Dependencies that nothing uses (wants cargo-machete: cargo install --locked cargo-machete).
+machete:
+    cargo machete
+
+# Ours against the raw limit of the apiserver, as a Markdown table.
+bench *ARGS:
+    cargo build --workspace --bins --release
+    cargo run -q --release -p fetcher-tests --bin bench -- {{ARGS}}
+
+# A control plane to play with, until Ctrl-D; its kubeconfig is in the line it prints.
+plane:
+    cargo run -q -p fetcher-tests --bin plane
+
+# Run a fetcher: just run baremetal --once --file machines.yaml
+run PROVIDER *ARGS:
+    cargo run -q -p fetcher-{{PROVIDER}} -- {{ARGS}}
