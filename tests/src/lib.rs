@@ -1,4 +1,30 @@
-//! tests
+//! The test bed: a real control plane, provider servers, and what the suites in `tests/it` need to use them.
+//!
+//! Everything listens on loopback, on a free port, and ends with the test, however the test ends: what is started
+//! hangs on a pipe from the test process (`leash`, and the binary `plane`). Nothing here is part of a fetcher.
+//!
+//! A test usually begins with `Plane::shared()` and `plane.namespace("what-it-tests")`, runs a `Fetcher` with the
+//! namespace's kubeconfig, and looks with `kubectl` or a client and in the `Audit` at what happened.
+
+pub mod programs;
+pub mod unit;
+
+pub mod kubeconfig;
+pub mod pki;
+
+pub mod control_plane;
+pub mod plane;
+
+pub mod audit;
+pub mod kubectl;
+pub mod namespace;
+
+pub mod fetcher;
+pub mod leash;
+pub mod poll;
+pub mod ports;
+pub mod proxy;
+pub mod servers;
 
 pub mod fake_cloudforms;
 pub mod fake_faults;
