@@ -68,6 +68,11 @@ pub struct HttpSettings {
     // Its schema asks for ISO 8601 alone, which nobody writes.
     #[schemars(with = "Option<String>")]
     pub timeout: Option<SignedDuration>,
+    /// How often a request is sent at the most, the first time included.
+    #[schemars(range(min = 1, max = 100))]
+    pub attempts: Option<u32>,
+    /// The first wait before a request is sent again; it doubles up to thirty times this: `500ms`, `3s`.
+    pub backoff: Option<SignedDuration>,
     /// The largest answer that is read, in MiB.
     #[serde(rename = "bodyLimitMiB")]
     #[schemars(range(min = 1, max = 4_096))]
@@ -126,6 +131,11 @@ impl HttpOptions {
             self.timeout = Duration::try_from(timeout)
                 .map_err(|_| InvalidConfig("timeout cannot be negative".to_owned()))?;
             self.deadline = self.deadline.max(self.timeout.saturating_mul(2));
+        }
+        self.attempts = settings.attempts.unwrap_or(self.attempts);
+        if let Some(backoff) = settings.backoff {
+            self.backoff = Duration::try_from(backoff)
+                .map_err(|_| InvalidConfig("backoff cannot be negative".to_owned()))?;
         }
         if let Some(mib) = settings.body_limit_mib {
             self.body_limit = mib.saturating_mul(1024 * 1024);

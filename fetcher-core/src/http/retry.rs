@@ -47,16 +47,23 @@ pub(super) fn is_retried(method: &Method, status: StatusCode) -> bool {
 }
 
 /// How long the server asks us to wait: seconds, or a date seen from the server's own `Date`, so that our clock does
-/// not count. `None` for what is not there or cannot be read; at most [`LONGEST`].
+/// not count; without it until `X-RateLimit-Reset`, in seconds since 1970 (Packet, GitHub). `None` for what is not there
+/// or cannot be read; at most [`LONGEST`].
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let asked = text(header::RETRY_AFTER)?;
-    let wait = if !asked.is_empty() && asked.bytes().all(|b| b.is_ascii_digit()) {
-        asked.parse().map_or(LONGEST, Duration::from_secs)
-    } else {
-        let until: SystemTime = httpdate::parse_http_date(asked).ok()?;
-        let now = httpdate::parse_http_date(text(header::DATE)?).ok()?;
-        until.duration_since(now).unwrap_or(Duration::ZERO)
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let seconds = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse().map_or(LONGEST, Duration::from_secs))
     };
-    Some(wait.min(LONGEST))
+    let now = || httpdate::parse_http_date(text(header::DATE.as_str())?).ok();
+    let until = |time: SystemTime| Some(time.duration_since(now()?).unwrap_or(Duration::ZERO));
+    let wait = match text(header::RETRY_AFTER.as_str()) {
+        Some(asked) => seconds(asked).or_else(|| until(httpdate::parse_http_date(asked).ok()?)),
+        // A small number is a period, which some other APIs mean by this header: then it is in the past.
+        None => text("x-ratelimit-reset")
+            .and_then(seconds)
+            .and_then(|epoch| until(SystemTime::UNIX_EPOCH.checked_add(epoch)?))
+            .filter(|wait| !wait.is_zero()),
+    };
+    Some(wait?.min(LONGEST))
 }

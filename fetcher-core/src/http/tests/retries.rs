@@ -145,6 +145,20 @@ fn retry_after_is_read_in_both_forms() {
 }
 
 #[test]
+fn without_retry_after_the_reset_of_the_rate_limit_is_waited_for() {
+    let asked = |reset: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ratelimit-reset", HeaderValue::from_static(reset));
+        headers.insert("date", HeaderValue::from_static("Sat, 21 Nov 2026 10:00:00 GMT"));
+        retry_after(&headers)
+    };
+    assert_eq!(asked("1795255230"), Some(Duration::from_secs(30)));
+    assert_eq!(asked("1795255000"), None, "it is over");
+    assert_eq!(asked("60"), None, "a period in seconds, as others mean it");
+    assert_eq!(asked("99999999999999999999"), None);
+}
+
+#[test]
 fn waits_double_and_are_never_shorter_than_asked() {
     let mut waits = Waits::new(Duration::from_secs(1));
     for base in [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] {
