@@ -29,3 +29,6 @@ pub mod servers;
 pub mod fake_cloudforms;
 pub mod fake_faults;
 pub mod fake_packet;
+
+pub mod memory;
+pub mod world;
