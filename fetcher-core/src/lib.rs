@@ -5,16 +5,22 @@
 //! second opinion on what is absent, [`brake`] lets it pass or not, [`apply`] writes to the [`store`], and the
 //! [`report`] tells. A [`round`] is these steps in this order.
 
+pub mod admin;
 pub mod app;
 pub mod apply;
 pub mod approve;
+pub mod args;
 pub mod brake;
+mod check;
+pub mod clock;
 pub mod config;
 pub mod confirm;
 pub mod contest;
+pub mod daemon;
 pub mod decide;
 pub mod desired;
 pub mod digest;
+pub mod exit;
 #[expect(
     unreachable_pub,
     clippy::duplicated_attributes,
@@ -23,8 +29,10 @@ pub mod digest;
 pub mod host;
 pub mod http;
 pub mod machine;
+pub mod metrics;
 mod naming;
 pub mod observed;
+pub mod output;
 pub mod plan;
 pub mod printable;
 pub mod provider;
@@ -34,6 +42,8 @@ pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod selector;
+pub mod settings;
 pub mod store;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -14,6 +14,7 @@ use crate::host::HostStatus;
 use crate::machine::{Source, Text};
 use crate::observed::{Entry, Index, Lens, Read, identity};
 
+pub mod any;
 pub mod file;
 pub mod kube;
 

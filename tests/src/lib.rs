@@ -29,6 +29,3 @@ pub mod servers;
 pub mod fake_cloudforms;
 pub mod fake_faults;
 pub mod fake_packet;
-
-pub mod memory;
-pub mod world;

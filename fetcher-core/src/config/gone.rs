@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::brake::Policy;
+
 /// How many Hosts may be marked gone within an hour: max(fraction × present, min(floor, present / 2)) a source.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -19,18 +21,14 @@ pub struct GonePolicy {
 
 impl Default for GonePolicy {
     fn default() -> Self {
-        Self { max_fraction: 0.1, floor: 5 }
+        let Policy { max_fraction, floor } = Policy::default();
+        Self { max_fraction, floor }
     }
 }
 
-impl GonePolicy {
-    /// What holds for a source whose settings differ in this.
-    #[must_use]
-    pub fn with(self, own: GoneOverride) -> Self {
-        Self {
-            max_fraction: own.max_fraction.unwrap_or(self.max_fraction),
-            floor: own.floor.unwrap_or(self.floor),
-        }
+impl From<GonePolicy> for Policy {
+    fn from(config: GonePolicy) -> Self {
+        Self { max_fraction: config.max_fraction, floor: config.floor }
     }
 }
 

@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::store::kube::KubernetesConfig;
+
 /// Where the Hosts are kept: one key, the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreConfig {
     /// One JSON file in the shape of a kubectl `List`.
     File(FileConfig),
+    /// A namespace at a Kubernetes apiserver. `selector` must be spelled out with it.
+    Kubernetes(Box<KubernetesConfig>),
 }
 
 impl Default for StoreConfig {

@@ -45,12 +45,6 @@ fn a_cron_schedule_is_written_either_way() {
 }
 
 #[test]
-fn a_source_overrides_only_what_it_says() {
-    let policy = GonePolicy::default().with(GoneOverride { max_fraction: None, floor: Some(1) });
-    assert_eq!(policy, GonePolicy { max_fraction: 0.1, floor: 1 });
-}
-
-#[test]
 fn every_mistake_names_its_key_its_place_and_the_remedy() {
     let mistakes = [
         "",
@@ -58,6 +52,8 @@ fn every_mistake_names_its_key_its_place_and_the_remedy() {
         "toy: {sise: 3}\n",
         "store: {file: {path: a.json, mode: 600}}\n",
         "store: {postgres: {}}\n",
+        "store: {kubernetes: {namespace: a, contxt: b}}\n",
+        "store: {kubernetes: {context: a}}\n",
         "listen: localhost\n",
         "schedule: every minute\n",
         "schedule: {crn: '* * * * * *'}\n",

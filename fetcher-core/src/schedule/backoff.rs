@@ -28,6 +28,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Of a source that has not failed.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { failures: 0, denied: false }
+    }
+
     /// How long after the beginning of a round that ended with `outcome` the next one may begin, for rounds that
     /// usually begin every `period`.
     #[must_use]

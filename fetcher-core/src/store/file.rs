@@ -66,6 +66,12 @@ impl FileStore {
         }
     }
 
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// Whether the file can be read and its folder written, in words.
     ///
     /// # Errors

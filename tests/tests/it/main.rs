@@ -1,6 +1,5 @@
 //! The suites that need more than one crate, or a real server. One binary, so that they share one control plane.
 
-mod laws;
 mod plane;
 mod rbac;
 mod servers;
