@@ -31,6 +31,8 @@ mod link;
 mod list;
 mod mirror;
 mod resource;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use access::Identity;

@@ -116,8 +116,9 @@ impl Link {
 
     async fn attempt(&self, call: &Call) -> Result<Bytes, Failure> {
         let request = call.request()?;
+        let client = self.client().await;
         let answer = async {
-            let response = self.client().await.send(request).await?;
+            let response = client.send(request).await?;
             let (head, body) = response.into_parts();
             let body = whole(body).await?;
             if head.status.is_success() {
@@ -125,7 +126,13 @@ impl Link {
             }
             Err(Failure::Answer(Refusal::new(head.status, &head.headers, &body)))
         };
-        tokio::time::timeout(ATTEMPT, answer).await.unwrap_or_else(|_| Err(overdue(ATTEMPT)))
+        match tokio::time::timeout(ATTEMPT, answer).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.leave(&client).await;
+                Err(overdue(ATTEMPT))
+            }
+        }
     }
 
     /// Sends the request once, and hands out the answer to be read as it comes.
@@ -133,8 +140,9 @@ impl Link {
         let mut request = call.request()?;
         // An apiserver of 1.37 compresses each event on its own, which the client cannot read.
         request.headers_mut().insert(ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        let client = self.client().await;
         let head = async {
-            let response: Response<Body> = self.client().await.send(request).await?;
+            let response: Response<Body> = client.send(request).await?;
             if response.status().is_success() {
                 return Ok(response.into_body());
             }
@@ -145,7 +153,27 @@ impl Link {
             }
             Err(Failure::Answer(refusal))
         };
-        tokio::time::timeout(patience, head).await.unwrap_or_else(|_| Err(overdue(patience)))
+        match tokio::time::timeout(patience, head).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.leave(&client).await;
+                Err(overdue(patience))
+            }
+        }
+    }
+
+    /// Leaves all connections behind: one that fell silent without an end is rarely alone, and a new request would
+    /// be sent over the next of them.
+    pub(super) async fn reconnect(&self) {
+        let client = Arc::clone(&self.now().client);
+        self.leave(&client).await;
+    }
+
+    /// The same, if nobody has done it since this client was taken.
+    async fn leave(&self, client: &Arc<Client>) {
+        if Arc::ptr_eq(client, &self.now().client) {
+            self.open_anew().await;
+        }
     }
 
     async fn client(&self) -> Arc<Client> {
@@ -171,14 +199,21 @@ impl Link {
                 return false;
             }
         }
+        let is_new = self.open_anew().await;
+        if is_new {
+            tracing::info!(identity = %self.identity(), "Took up changed credentials of the apiserver");
+        }
+        is_new
+    }
+
+    async fn open_anew(&self) -> bool {
         match access::open(&self.config, &self.agent).await {
             Ok(opened) => {
-                tracing::info!(identity = %opened.identity, "Took up changed credentials of the apiserver");
                 *self.now() = Now::from(opened);
                 true
             }
             Err(error) => {
-                tracing::warn!(%error, "Changed credentials of the apiserver are not usable, going on with the old ones");
+                tracing::warn!(%error, "The apiserver's files are not usable, going on with what they held");
                 false
             }
         }

@@ -32,6 +32,9 @@ const OVERDUE: Duration = Duration::from_secs(25);
 /// How long a reader waits for an index that is being read anew after a failure.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// The reason of a watch that nothing came from any more.
+const SILENT: &str = "silent";
+
 /// How the watch is doing, for metrics and `check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watched {
@@ -147,6 +150,9 @@ impl Watch {
             );
             *lock(&self.restarts).entry(broken.reason).or_default() += 1;
             self.phase.send_replace(Phase::Failed(broken.error));
+            if broken.reason == SILENT {
+                at.link.reconnect().await;
+            }
             pause(wait).await;
         }
     }
@@ -276,7 +282,7 @@ impl From<Trouble> for Break {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Cut(message) => Self::new("cut", &message),
-            Trouble::Silent => Self::new("silent", "nothing came from the server for too long"),
+            Trouble::Silent => Self::new(SILENT, "nothing came from the server for too long"),
             Trouble::Garbled(message) => Self::new("garbled", &message),
         }
     }
