@@ -25,6 +25,7 @@ pub mod poll;
 pub mod ports;
 pub mod proxy;
 pub mod servers;
+pub mod store_contract;
 
 pub mod fake_cloudforms;
 pub mod fake_faults;

@@ -3,3 +3,5 @@
 mod plane;
 mod rbac;
 mod servers;
+mod store_kube;
+mod watch;

@@ -1,0 +1,185 @@
+//! The daemon's watch at a real apiserver that is cut off, killed, restarted and restored.
+//!
+//! Each test says how soon it is noticed, and that the index then is what a list shows.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use fetcher_core::observed::Index;
+use fetcher_core::store::kube::{KubeStore, KubernetesConfig, Mode};
+use fetcher_core::store::{HostStore, Part};
+use fetcher_tests::namespace::Namespace;
+use fetcher_tests::plane::Plane;
+use fetcher_tests::poll::poll_until;
+use fetcher_tests::proxy::Proxy;
+use fetcher_tests::store_contract::{new_host, source, status};
+
+use crate::store_kube::{AGENT, config, explicit, open, until};
+
+/// What the design promises.
+const NOTICED: Duration = Duration::from_secs(30);
+/// A machine that builds beside the tests starts an apiserver slowly.
+const BACK: Duration = Duration::from_secs(120);
+
+async fn make(store: &KubeStore, names: &[&str]) -> Result<()> {
+    for name in names {
+        let host = store.create(&new_host(&source("one"), name)).await?;
+        store.write(&host, Part::Status(&status(name))).await?;
+    }
+    Ok(())
+}
+
+fn names(index: &Index) -> Vec<String> {
+    let mut names: Vec<_> = index.hosts.keys().map(ToString::to_string).collect();
+    names.sort();
+    names
+}
+
+fn restarts(store: &KubeStore) -> u64 {
+    store.watched().map_or(0, |watched| watched.restarts.values().sum())
+}
+
+/// Waits until the watch has noticed that something is wrong, and tells how long that took.
+async fn noticed(store: &KubeStore, before: u64, since: Instant) -> Result<()> {
+    poll_until("the watch has noticed", NOTICED.saturating_sub(since.elapsed()), async || {
+        Ok((restarts(store) > before).then_some(()))
+    })
+    .await
+}
+
+/// Waits until the watch is whole again, and compares it with what a list shows.
+async fn converged(store: &KubeStore, config: &KubernetesConfig) -> Result<Arc<Index>> {
+    let list = open(config, Mode::Once).await?;
+    let one = source("one");
+    poll_until("the index is what a list shows", BACK, async || {
+        let (Ok(index), Ok(listed)) = (store.observed(&one).await, list.observed(&one).await)
+        else {
+            return Ok(None);
+        };
+        Ok((index == listed).then_some(index))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_others_do_is_observed_and_a_quiet_watch_goes_on_without_reading_anew() -> Result<()> {
+    let namespace = Plane::shared().await?.namespace("watch").await?;
+    let config = config(&namespace)?;
+    let store = open(&config, Mode::Daemon).await?;
+    make(&store, &["a", "b"]).await?;
+    let other = open(&config, Mode::Once).await?;
+    make(&other, &["c"]).await?;
+    until(&store, |index| index.hosts.len() == 3).await?;
+    namespace.kubectl(&["delete", "host", "b"]).await?.ok()?;
+    let index = until(&store, |index| index.hosts.len() == 2).await?;
+    assert_eq!(names(&index), ["a", "c"]);
+
+    let audit = namespace.audit();
+    poll_until("three watches have begun", Duration::from_secs(70), async || {
+        let counts = audit.counts(AGENT).await?;
+        Ok((counts.get("watch hosts 200") >= Some(&4)).then_some(()))
+    })
+    .await?;
+    let watched = store.watched().unwrap();
+    assert!(watched.restarts.is_empty() && watched.is_synced, "{watched:?}");
+    assert!(watched.heard.is_some_and(|heard| heard < Duration::from_secs(25)), "{watched:?}");
+    converged(&store, &config).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_cut_off_without_a_fin_is_noticed_within_30_seconds() -> Result<()> {
+    let namespace = Plane::shared().await?.namespace("watch").await?;
+    let address = namespace.plane().url().trim_start_matches("https://").parse()?;
+    let proxy = Proxy::to(address)?;
+    let mut through = explicit(&namespace, namespace.fetcher())?;
+    through.server = Some(proxy.https().parse()?);
+    let store = open(&through, Mode::Daemon).await?;
+    let direct = config(&namespace)?;
+    let other = open(&direct, Mode::Once).await?;
+    make(&other, &["a"]).await?;
+    until(&store, |index| index.hosts.len() == 1).await?;
+
+    proxy.freeze();
+    let since = Instant::now();
+    make(&other, &["b"]).await?;
+    noticed(&store, 0, since).await?;
+    assert_eq!(store.watched().unwrap().restarts.into_keys().collect::<Vec<_>>(), ["silent"]);
+    assert_eq!(names(&*converged(&store, &direct).await?), ["a", "b"]);
+
+    proxy.cut();
+    let since = Instant::now();
+    noticed(&store, 1, since).await?;
+    assert!(since.elapsed() < Duration::from_secs(5), "a broken connection is noticed at once");
+    converged(&store, &direct).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_killed_apiserver_is_noticed_and_after_its_restart_nothing_is_missed() -> Result<()> {
+    let plane = Plane::own().await?;
+    let namespace = plane.namespace("watch").await?;
+    let config = config(&namespace)?;
+    let store = open(&config, Mode::Daemon).await?;
+    make(&store, &["a", "b"]).await?;
+    until(&store, |index| index.hosts.len() == 2).await?;
+
+    plane.kill_apiserver().await?;
+    let since = Instant::now();
+    noticed(&store, 0, since).await?;
+    let error = store.observed(&source("one")).await.unwrap_err();
+    assert_eq!(error.reason(), "unavailable", "{error}");
+    plane.start_apiserver().await?;
+    let other = open(&config, Mode::Once).await?;
+    poll_until("a write works again", BACK, async || Ok(make(&other, &["c"]).await.ok())).await?;
+    assert_eq!(names(&*converged(&store, &config).await?), ["a", "b", "c"]);
+
+    plane.stop_apiserver().await?;
+    noticed(&store, restarts(&store), Instant::now()).await?;
+    plane.start_apiserver().await?;
+    converged(&store, &config).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restored_etcd_is_noticed_with_and_without_a_bumped_revision() -> Result<()> {
+    let plane = Plane::own().await?;
+    let namespace = plane.namespace("watch").await?;
+    let config = config(&namespace)?;
+    let store = open(&config, Mode::Daemon).await?;
+    make(&store, &["a"]).await?;
+    let snapshot = namespace.dir().join("snapshot.db");
+    plane.snapshot(&snapshot).await?;
+    for bump in [false, true] {
+        make(&store, &["later"]).await?;
+        restored(&plane, &namespace, &store, &config, &snapshot, bump).await?;
+    }
+    Ok(())
+}
+
+async fn restored(
+    plane: &Plane,
+    namespace: &Namespace,
+    store: &KubeStore,
+    config: &KubernetesConfig,
+    snapshot: &std::path::Path,
+    bump: bool,
+) -> Result<()> {
+    let index = until(store, |index| index.hosts.len() == 2).await?;
+    let before = index.hosts["later"].revision;
+    let (seen, since) = (restarts(store), Instant::now());
+    plane.restore(snapshot, bump).await?;
+    noticed(store, seen, since).await?;
+    plane.start_apiserver().await?;
+    assert_eq!(names(&*converged(store, config).await?), ["a"], "bump: {bump}");
+    // What is written now has revisions that were given out before, or far higher ones: both are seen.
+    make(store, &["again"]).await?;
+    namespace.kubectl(&["label", "host", "a", "team=x"]).await?.ok()?;
+    let index = converged(store, config).await?;
+    assert_eq!(names(&index), ["a", "again"]);
+    assert_eq!(index.hosts["again"].revision > before + 900_000_000, bump);
+    namespace.kubectl(&["delete", "host", "again"]).await?.ok()?;
+    until(store, |index| index.hosts.len() == 1).await?;
+    Ok(())
+}
