@@ -100,6 +100,7 @@ fn labels<const N: usize>(labels: [(&str, Option<&str>); N]) -> BTreeMap<String,
     labels.map(|(key, value)| (key.to_owned(), value.map(str::to_owned))).into()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an assertion takes what is compared")]
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<()> {
     ensure!(found == expected, "{what}: {found:?} is not {expected:?}");
     Ok(())

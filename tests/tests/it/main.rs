@@ -1,5 +1,11 @@
 //! The suites that need more than one crate, or a real server. One binary, so that they share one control plane.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy knows tests, but not the functions they share"
+)]
+
 mod plane;
 mod rbac;
 mod servers;

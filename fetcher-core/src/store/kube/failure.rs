@@ -132,7 +132,8 @@ impl Refusal {
                 "401: the apiserver does not accept our credentials ({message}): expired, or of another cluster; \
                  renew the certificate or token, the files are read again without a restart"
             ),
-            403 => format!(
+            // The words of RBAC; an admission policy has its own.
+            403 if message.contains(" cannot ") => format!(
                 "403: {message}; the Role and RoleBinding of deploy/rbac in this namespace give the rights"
             ),
             404 if message.contains("namespaces ") => {
