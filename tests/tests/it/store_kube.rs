@@ -325,7 +325,7 @@ async fn an_older_crd_leaves_fields_out_and_a_newer_one_keeps_what_we_do_not_kno
         "",
     );
     assert_eq!(host.entry.digest, wanted.digest, "what the server prunes is not in the digest");
-    let findings = findings(&config(&namespace)?).await;
+    let findings = checked(&config(&namespace)?).await;
     assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
     assert!(says(&findings, "status.location.rack"), "{findings:?}");
 
@@ -359,7 +359,7 @@ async fn an_older_crd_leaves_fields_out_and_a_newer_one_keeps_what_we_do_not_kno
         .await?
         .ok()?;
     poll_until("check names the CRD that is gone", SOON, async || {
-        let findings = findings(&config(&namespace)?).await;
+        let findings = checked(&config(&namespace)?).await;
         Ok(says(&findings, "kubectl apply -f deploy/crds/hosts.yaml").then_some(()))
     })
     .await?;
@@ -393,7 +393,7 @@ async fn served(namespace: &Namespace, crd: &Value, missing: &[&str]) -> Result<
     .await
 }
 
-async fn findings(config: &KubernetesConfig) -> Vec<Finding> {
+async fn checked(config: &KubernetesConfig) -> Vec<Finding> {
     check(config, PROVIDER, "0-test", jiff::Timestamp::now()).await
 }
 
@@ -404,7 +404,7 @@ fn says(findings: &[Finding], text: &str) -> bool {
 #[tokio::test]
 async fn check_finds_nothing_wrong_where_nothing_is_and_writes_nothing() -> Result<()> {
     let namespace = Plane::shared().await?.namespace("check").await?;
-    let findings = findings(&config(&namespace)?).await;
+    let findings = checked(&config(&namespace)?).await;
     assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
     assert!(says(&findings, &format!("knows us as user {}", namespace.name())), "{findings:#?}");
     let store = open(&config(&namespace)?, Mode::Once).await?;
@@ -463,7 +463,7 @@ async fn check_says_in_words_what_is_wrong_and_what_to_do() -> Result<()> {
         ),
     ];
     for (config, expected) in cases {
-        let findings = findings(&config).await;
+        let findings = checked(&config).await;
         let wrong: Vec<_> = findings.into_iter().filter(|finding| !finding.ok).collect();
         assert!(
             says(&wrong, expected) || expected == "127.0.0.1" && !wrong.is_empty(),
@@ -471,7 +471,7 @@ async fn check_says_in_words_what_is_wrong_and_what_to_do() -> Result<()> {
         );
     }
     let admin = KubernetesConfig { namespace: "nowhere".to_owned(), ..of(&plane.admin())? };
-    let findings = findings(&admin).await;
+    let findings = checked(&admin).await;
     assert!(says(&findings, "kubectl create namespace"), "{findings:#?}");
     Ok(())
 }
