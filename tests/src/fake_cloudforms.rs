@@ -29,6 +29,8 @@ pub struct World {
     pub hosts: Vec<Value>,
     /// The managers.
     pub providers: Vec<Value>,
+    /// VMs that lists leave out though they exist, by guid.
+    pub hidden: BTreeSet<String>,
     /// The tags that exist, `/managed/category/value`.
     pub tags: BTreeSet<String>,
     /// The password that is valid now.
@@ -74,6 +76,7 @@ impl FakeCloudforms {
         let world = Arc::new(Mutex::new(World {
             vms,
             hosts: Vec::new(),
+            hidden: BTreeSet::new(),
             providers: vec![json!({"id": MANAGER, "name": "vc-dc1", "last_refresh_error": null,
                 "last_refresh_date": "2026-08-21T10:00:00Z", "last_refresh_status": "success"})],
             tags: tags.map(str::to_owned).into(),
@@ -102,11 +105,16 @@ impl FakeCloudforms {
 
     /// What happens after each page, by its offset.
     pub fn between(&self, happens: impl FnMut(usize, &mut World) + Send + 'static) {
-        self.world().between = Some(Box::new(happens));
+        self.world().between(happens);
     }
 }
 
 impl World {
+    /// What happens after each page from now on.
+    pub fn between(&mut self, happens: impl FnMut(usize, &mut Self) + Send + 'static) {
+        self.between = Some(Box::new(happens));
+    }
+
     /// One VM, by its guid.
     pub fn vm(&mut self, guid: &str) -> Option<&mut Value> {
         self.vms.iter_mut().find(|vm| vm["guid"] == guid)
@@ -247,7 +255,12 @@ fn collection(world: &World, path: &str, request: &Request) -> Answer {
         "hosts" => &world.hosts,
         _ => &world.providers,
     };
-    let visible: Vec<_> = all.iter().filter(|row| row["template"] != true).collect();
+    let by_guid = request.query.iter().any(|(_, filter)| filter.contains("guid="));
+    let is_shown = |row: &&Value| {
+        let hidden = row["guid"].as_str().is_some_and(|guid| world.hidden.contains(guid));
+        row["template"] != true && (by_guid || !hidden)
+    };
+    let visible: Vec<_> = all.iter().filter(is_shown).collect();
     page(world, path, &visible, request)
 }
 

@@ -17,6 +17,10 @@ pub enum Fault {
     Says(u16, &'static str, &'static str),
     /// 200 with a page for people.
     Html,
+    /// The answer as `text/plain`.
+    OtherKind,
+    /// The connection is closed without a byte of a body.
+    Dropped,
     /// The answer, cut in the middle, and the connection closed.
     Truncated,
     /// The answer, this much later.
@@ -201,6 +205,11 @@ async fn faulty(fault: Fault, answer: impl FnOnce() -> Answer) -> Response {
             let page = b"<!DOCTYPE html><title>Welcome</title><p>It works!".to_vec();
             whole(Answer(200, "text/html; charset=utf-8", page))
         }
+        Fault::OtherKind => {
+            let Answer(status, _, body) = answer();
+            whole(Answer(status, "text/plain", body))
+        }
+        Fault::Dropped => truncated(Answer(200, "application/json", vec![b' '])),
         Fault::Truncated => truncated(answer()),
         Fault::Slow(by) => {
             pause(by).await;

@@ -26,6 +26,8 @@ pub struct World {
     pub token: String,
     /// Devices of which one asked for alone is 403: their order failed.
     pub forbidden: BTreeSet<String>,
+    /// Devices that lists leave out though they exist.
+    pub hidden: BTreeSet<String>,
     /// Added to every total.
     pub wrong_total: i64,
     /// What `last_page` says of an empty list: 0 or 1.
@@ -55,6 +57,7 @@ impl FakePacket {
             projects,
             token: TOKEN.to_owned(),
             forbidden: BTreeSet::new(),
+            hidden: BTreeSet::new(),
             wrong_total: 0,
             empty_last_page: 1,
             stuck: false,
@@ -73,11 +76,16 @@ impl FakePacket {
 
     /// What happens after each page, by its number.
     pub fn between(&self, happens: impl FnMut(usize, &mut World) + Send + 'static) {
-        self.world().between = Some(Box::new(happens));
+        self.world().between(happens);
     }
 }
 
 impl World {
+    /// What happens after each page from now on.
+    pub fn between(&mut self, happens: impl FnMut(usize, &mut Self) + Send + 'static) {
+        self.between = Some(Box::new(happens));
+    }
+
     /// The devices of a project.
     pub fn devices(&mut self, project: &str) -> &mut Vec<Value> {
         self.projects.entry(project.to_owned()).or_default()
@@ -151,7 +159,8 @@ fn devices(world: &World, project: &str, request: &Request) -> Answer {
     let wanted = request.param("tag");
     let has = |device: &&Value| {
         let mut tags = device["tags"].as_array().into_iter().flatten();
-        wanted.is_none_or(|tag| tags.any(|its| its == tag))
+        let is_hidden = device["id"].as_str().is_some_and(|id| world.hidden.contains(id));
+        !is_hidden && wanted.is_none_or(|tag| tags.any(|its| its == tag))
     };
     page(world, "devices", &all.iter().filter(has).collect::<Vec<_>>(), request)
 }

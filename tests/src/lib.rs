@@ -27,6 +27,7 @@ pub mod proxy;
 pub mod servers;
 pub mod store_contract;
 
+pub mod conformance;
 pub mod fake_cloudforms;
 pub mod fake_faults;
 pub mod fake_packet;

@@ -6,6 +6,7 @@
     reason = "clippy knows tests, but not the functions they share"
 )]
 
+mod conformance;
 mod plane;
 mod rbac;
 mod servers;
