@@ -1,0 +1,160 @@
+//! Accounts and regions: found, lost, and found again.
+
+use super::*;
+
+fn regions(names: &[(&str, &str)]) -> Answer {
+    let items: String = names
+        .iter()
+        .map(|(name, status)| {
+            format!(
+                "<item><regionName>{name}</regionName><optInStatus>{status}</optInStatus></item>"
+            )
+        })
+        .collect();
+    Answer::Http(
+        200,
+        format!(
+            "<DescribeRegionsResponse><regionInfo>{items}</regionInfo></DescribeRegionsResponse>"
+        ),
+    )
+}
+
+async fn scopes(ec2: &Ec2) -> (Vec<String>, Vec<(String, &'static str)>) {
+    let discovery = ec2.sources().await.unwrap();
+    let failed = discovery.failed.iter().map(|(name, error)| (name.clone(), error.reason()));
+    let failed = failed.collect();
+    (discovery.sources.iter().map(|served| served.source.scope().to_string()).collect(), failed)
+}
+
+#[tokio::test]
+async fn all_regions_are_those_that_are_enabled() {
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [caller(ACCOUNT)]);
+    server.script(
+        "DescribeRegions",
+        [regions(&[
+            ("us-east-1", "opt-in-not-required"),
+            ("af-south-1", "opted-in"),
+            ("me-south-1", "not-opted-in"),
+        ])],
+    );
+    let (scopes, failed) = scopes(&ec2(&server, "regions: all")).await;
+    assert_eq!(scopes, ["210987654321/af-south-1", "210987654321/us-east-1"]);
+    assert_eq!(failed, []);
+}
+
+#[tokio::test]
+async fn a_discovery_that_fails_keeps_the_last_set_and_says_so() {
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [caller(ACCOUNT), sts_error(500, "InternalFailure", "x")]);
+    let enabled = regions(&[("us-east-1", "opt-in-not-required")]);
+    server.script("DescribeRegions", [enabled, error(500, "InternalError", "x")]);
+    let ec2 = ec2(&server, "regions: all");
+    let first = scopes(&ec2).await;
+    let second = scopes(&ec2).await;
+    assert_eq!(first.0, second.0);
+    assert_eq!(second.1, [(ACCOUNT.to_owned(), "unavailable")]);
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_asked_does_not_stop_the_others() {
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [caller(ACCOUNT)]);
+    server.script("AssumeRole", [sts_error(403, "AccessDenied", "no")]);
+    server.script("DescribeRegions", [regions(&[("us-east-1", "opted-in")])]);
+    let yaml = "regions: all\naccounts: [{roleArn: 'arn:aws:iam::111111111111:role/x'}, {}]";
+    let (scopes, failed) = scopes(&ec2(&server, yaml)).await;
+    assert_eq!(scopes, ["210987654321/us-east-1"]);
+    assert_eq!(failed, [("111111111111".to_owned(), "denied")]);
+}
+
+#[tokio::test]
+async fn an_account_named_as_role_and_by_its_own_credentials_is_listed_once() {
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [caller("111111111111")]);
+    let yaml =
+        "regions: [us-east-1]\naccounts: [{roleArn: 'arn:aws:iam::111111111111:role/x'}, {}]";
+    let (scopes, failed) = scopes(&ec2(&server, yaml)).await;
+    assert_eq!(scopes, ["111111111111/us-east-1"]);
+    assert_eq!(failed, [("aws-111111111111-us-east-1".to_owned(), "invalid")]);
+}
+
+#[tokio::test]
+async fn settings_of_a_region_win_over_those_of_its_account() {
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [caller(ACCOUNT)]);
+    let yaml = "accounts: [{gone: {floor: 2, maxFraction: 0.5}, regions: [us-east-1, \
+                {name: eu-west-1, suspend: true, gone: {floor: 9}, expect: {min: 3}}]}]";
+    let discovery = ec2(&server, yaml).sources().await.unwrap();
+    let [first, second] = [0, 1].map(|at| &discovery.sources[at].settings);
+    assert_eq!((first.gone.floor, first.suspend), (Some(2), false));
+    assert_eq!((second.gone.floor, second.gone.max_fraction), (Some(9), Some(0.5)));
+    assert!(second.suspend);
+    assert_eq!(second.expect.min, 3);
+}
+
+#[tokio::test]
+async fn check_names_each_region_and_the_action_that_is_not_allowed() {
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [caller(ACCOUNT)]);
+    let allowed =
+        error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+    server.script(LIST, [allowed]);
+    server.script(
+        "DescribeInstanceTypes",
+        [error(403, "UnauthorizedOperation", "You are not authorized")],
+    );
+    let ec2 = ec2(&server, "regions: [eu-west-1]");
+    let findings = ec2.check().await;
+    let got: Vec<bool> = findings.iter().map(|finding| finding.ok).collect();
+    assert_eq!(got, [true, false], "{findings:?}");
+    assert!(findings[1].text.contains("ec2:DescribeInstanceTypes"), "{findings:?}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
+    let cases = [
+        ("regions: []", "empty"),
+        ("regions: [eu-west-1, eu-west-1]", "twice"),
+        ("regions: [Ireland]", "no region's name"),
+        ("states: []", "aws.states"),
+        ("pageSize: 4", "aws.pageSize"),
+        ("attemptTimeout: 1h", "aws.attemptTimeout"),
+        ("accounts: [{roleArn: 'arn:aws:iam::12:role/x'}]", "aws.accounts[0]"),
+        ("accounts: [{externalId: x}]", "`externalId` says nothing without `roleArn`"),
+        ("accounts: [{roleArn: 'arn:aws:iam::111111111111:role/x', duration: 5m}]", "15m to 12h"),
+        ("accounts: [{}, {}]", "name it once"),
+    ];
+    for (yaml, words) in cases {
+        let section: Section = serde_saphyr::from_str(yaml).unwrap();
+        let error = config::fleet(section, Flags::default()).unwrap_err().to_string();
+        assert!(error.contains(words), "{yaml}: {error}");
+    }
+    for (yaml, words) in
+        [("region: x", "unknown field"), ("regions: [{nam: x}]", "nam"), ("regions: some", "`all`")]
+    {
+        let error = serde_saphyr::from_str::<Section>(yaml).unwrap_err().to_string();
+        assert!(error.contains(words), "{yaml}: {error}");
+    }
+}
+
+#[test]
+fn regions_of_the_flag_stand_in_place_of_all_others() {
+    let yaml = "regions: all\naccounts: [{regions: [us-east-1]}]";
+    let section: Section = serde_saphyr::from_str(yaml).unwrap();
+    let regions = vec!["eu-west-1".to_owned(), String::new()];
+    let fleet = config::fleet(section, Flags { regions }).unwrap();
+    let config::Regions::Listed(listed) = fleet.accounts[0].regions.clone().unwrap() else {
+        panic!()
+    };
+    assert_eq!(listed[0].name, "eu-west-1");
+}
+
+#[test]
+fn states_that_do_not_count_as_present_are_deselected() {
+    let section: Section = serde_saphyr::from_str("states: [running, pending]").unwrap();
+    let ec2 = Ec2::new(config::fleet(section, Flags::default()).unwrap());
+    assert_eq!(ec2.requires().to_string(), "@provider-state notin (stopped,stopping)");
+    let ec2 = Ec2::new(config::fleet(Section::default(), Flags::default()).unwrap());
+    assert!(ec2.requires().is_empty(), "a state that EC2 invents tomorrow counts as present");
+}
