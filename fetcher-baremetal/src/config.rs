@@ -11,7 +11,7 @@ use fetcher_core::provider::{Expect, SourceSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{file, ironic};
+use crate::{file, ironic, maas, netbox, redfish};
 
 /// The longest name of a source, in characters.
 const NAME_MAX: usize = 100;
@@ -32,6 +32,12 @@ pub enum SourceConfig {
     File(file::Config),
     /// The nodes of one OpenStack Ironic.
     Ironic(Box<ironic::Config>),
+    /// The devices of one NetBox.
+    NetBox(Box<netbox::Config>),
+    /// The machines of one MAAS.
+    Maas(Box<maas::Config>),
+    /// BMCs or aggregators that speak Redfish.
+    Redfish(Box<redfish::Config>),
 }
 
 /// The flags of fetcher-baremetal.

@@ -6,8 +6,11 @@
 pub mod config;
 pub mod file;
 pub mod ironic;
+pub mod maas;
+pub mod netbox;
 mod normal;
 pub mod provider;
+pub mod redfish;
 
 use fetcher_core::app::{App, InvalidConfig};
 
@@ -20,17 +23,30 @@ impl App for Baremetal {
     const ABOUT: &'static str =
         "Brings the machines of your own data centres into the host inventory";
     const FACTS: &'static [&'static str] = &[
+        "asset-tag",
+        "bios",
+        "cluster",
         "conductor-group",
         "driver",
         "fault",
+        "health",
         "instance",
+        "locked",
         "maintenance",
         "node",
+        "owner",
         "parent",
+        "platform",
+        "pool",
         "power",
+        "power-type",
         "protected",
         "retired",
         "role",
+        "sku",
+        "status",
+        "system-type",
+        "virtual-chassis",
     ];
 
     type Section = config::Section;

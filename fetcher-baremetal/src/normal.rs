@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use fetcher_core::machine::{Address, AddressType, Interner, Machine, Text};
 use fetcher_core::provider::FetchError;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -168,6 +169,24 @@ pub(crate) fn add_address(
     }
 }
 
+/// Decoration whose shape drifts: what does not decode is none, as if it were missing. Not for identity or tags.
+pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(from)?).ok())
+}
+
+/// A list of decoration: entries that do not decode are left out; none and no list are the empty list.
+pub(crate) fn lenient_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    let values = match Value::deserialize(from)? {
+        Value::Array(values) => values,
+        _ => Vec::new(),
+    };
+    Ok(values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
+}
+
 /// Null is the same as missing: the default.
 pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     from: D,
@@ -203,7 +222,6 @@ impl Unique {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.machines.len()
     }

@@ -15,6 +15,9 @@ use fetcher_core::provider::{
 use crate::config::SourceConfig;
 use crate::file::{self, File, Glob};
 use crate::ironic::Ironic;
+use crate::maas::Maas;
+use crate::netbox::NetBox;
+use crate::redfish::Redfish;
 
 /// The provider's word everywhere.
 pub(crate) const NAME: &str = "baremetal";
@@ -26,6 +29,12 @@ pub(crate) enum Kind {
     File(File),
     /// An Ironic.
     Ironic(Box<Ironic>),
+    /// A NetBox.
+    NetBox(Box<NetBox>),
+    /// A MAAS.
+    Maas(Box<Maas>),
+    /// A BMC or aggregator.
+    Redfish(Box<Redfish>),
 }
 
 /// A source with its settings and what it is asked through.
@@ -84,6 +93,13 @@ impl Provider {
                     file::Built::Many(glob) => provider.globs.push(glob),
                 },
                 SourceConfig::Ironic(config) => provider.add(config.build()?)?,
+                SourceConfig::NetBox(config) => provider.add(config.build()?)?,
+                SourceConfig::Maas(config) => provider.add(config.build()?)?,
+                SourceConfig::Redfish(config) => {
+                    for entry in config.build()? {
+                        provider.add(entry)?;
+                    }
+                }
             }
         }
         Ok(provider)
@@ -191,6 +207,9 @@ impl Kind {
         match self {
             Self::File(_) => "file",
             Self::Ironic(_) => "ironic",
+            Self::NetBox(_) => "netbox",
+            Self::Maas(_) => "maas",
+            Self::Redfish(_) => "redfish",
         }
     }
 
@@ -199,6 +218,9 @@ impl Kind {
         match self {
             Self::File(file) => file.place(),
             Self::Ironic(ironic) => ironic.place(),
+            Self::NetBox(netbox) => netbox.place(),
+            Self::Maas(maas) => maas.place(),
+            Self::Redfish(redfish) => redfish.place(),
         }
     }
 
@@ -206,6 +228,9 @@ impl Kind {
         match self {
             Self::File(file) => file.fetch(request).await,
             Self::Ironic(ironic) => ironic.fetch(request).await,
+            Self::NetBox(netbox) => netbox.fetch(request).await,
+            Self::Maas(maas) => maas.fetch(request).await,
+            Self::Redfish(redfish) => redfish.fetch(request).await,
         }
     }
 
@@ -214,6 +239,9 @@ impl Kind {
             // A file is read as a whole or not at all: who is not in it is not there.
             Self::File(_) => Ok(Lookup::Unsupported),
             Self::Ironic(ironic) => ironic.lookup(ids).await,
+            Self::NetBox(netbox) => netbox.lookup(ids).await,
+            Self::Maas(maas) => maas.lookup(ids).await,
+            Self::Redfish(redfish) => redfish.lookup(ids).await,
         }
     }
 
@@ -221,6 +249,9 @@ impl Kind {
         match self {
             Self::File(file) => vec![file.check(source).await],
             Self::Ironic(ironic) => ironic.check().await,
+            Self::NetBox(netbox) => vec![netbox.check().await],
+            Self::Maas(maas) => vec![maas.check().await],
+            Self::Redfish(redfish) => vec![redfish.check().await],
         }
     }
 }

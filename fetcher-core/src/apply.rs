@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::decide::{Evidence, Owner, Verb, Verdict, Why, decide};
-use crate::desired::{self, Style};
+use crate::desired::{self, Seen, Style};
 use crate::digest::Digest;
 use crate::host::{HostStatus, is_our_label};
 use crate::machine::{Machine, Source, Text};
@@ -42,8 +42,8 @@ pub struct Task<'a> {
 /// What a Host shall be.
 #[derive(Clone, Debug)]
 pub enum Target<'a> {
-    /// As this machine is.
-    Present(&'a Machine),
+    /// As this machine is, which was seen like this.
+    Present(&'a Machine, Seen),
     /// Gone, on this evidence, under this approval.
     Gone(Evidence, Option<&'a str>),
 }
@@ -195,7 +195,7 @@ impl<S: HostStore> Writer<'_, S> {
         wanted: Option<Digest>,
         outcome: &mut Outcome,
     ) -> Result<End, StoreError> {
-        let Target::Present(machine) = task.target else { return Ok(End::Done) };
+        let Target::Present(machine, seen) = task.target else { return Ok(End::Done) };
         if self.dry_run {
             return Ok(End::Done);
         }
@@ -208,7 +208,7 @@ impl<S: HostStore> Writer<'_, S> {
         let made = self.store.create(&host).await?;
         let before = Read::default();
         let status =
-            desired::present_status(machine, made.read.as_ref().unwrap_or(&before), self.now);
+            desired::present_status(machine, seen, made.read.as_ref().unwrap_or(&before), self.now);
         let made = self.store.write(&made, Part::Status(&status)).await?;
         outcome.wrote = wanted.map(|wanted| (wanted, made.entry.digest));
         Ok(End::Done)
@@ -223,7 +223,7 @@ impl<S: HostStore> Writer<'_, S> {
     ) -> Result<End, StoreError> {
         let Some(before) = read.read.clone() else { return Ok(End::Left(Why::Unreadable)) };
         let labels = match task.target {
-            Target::Present(machine) => {
+            Target::Present(machine, _) => {
                 label_changes(&before, &desired::labels(self.source, machine, self.style))
             }
             Target::Gone(..) => std::collections::BTreeMap::new(),
@@ -256,16 +256,20 @@ impl<S: HostStore> Writer<'_, S> {
 impl Task<'_> {
     fn wanted<S: HostStore>(&self, writer: &Writer<'_, S>) -> Option<Digest> {
         match self.target {
-            Target::Present(machine) => {
-                Some(desired::wanted(writer.source, machine, writer.style, writer.store.lens()))
-            }
+            Target::Present(machine, seen) => Some(desired::wanted(
+                writer.source,
+                machine,
+                seen,
+                writer.style,
+                writer.store.lens(),
+            )),
             Target::Gone(..) => None,
         }
     }
 
     fn status(&self, before: &Read, now: Timestamp) -> HostStatus {
         match self.target {
-            Target::Present(machine) => desired::present_status(machine, before, now),
+            Target::Present(machine, seen) => desired::present_status(machine, seen, before, now),
             Target::Gone(evidence, approval) => {
                 desired::gone_status(before, evidence, approval, now)
             }

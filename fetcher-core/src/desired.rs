@@ -18,8 +18,27 @@ mod bounds;
 #[cfg(test)]
 mod tests;
 
-/// The reason on a Host whose machine is there.
-pub const LISTED: &str = "Listed";
+/// How a machine that is there was seen: the reason of its Host's condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seen {
+    /// In the listing, selected.
+    #[default]
+    Listed,
+    /// By the lookup, and no longer selected by its tags; the brake holds the mark. Recorded, because the Host's tags
+    /// are kept up to date meanwhile and would no longer tell that it was the machine that changed.
+    Deselected,
+}
+
+impl Seen {
+    /// The reason as it stands on the Host.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listed => "Listed",
+            Self::Deselected => Evidence::Deselected.as_str(),
+        }
+    }
+}
 
 /// How machines become Hosts in this instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +82,7 @@ pub fn labels(source: &Source, machine: &Machine, style: &Style) -> BTreeMap<Str
 /// The status of a machine that is there, without the times that depend on what was before; and how many values had
 /// to be cut to the CRD's bounds.
 #[must_use]
-pub fn status(machine: &Machine) -> (HostStatus, usize) {
+pub fn status(machine: &Machine, seen: Seen) -> (HostStatus, usize) {
     let mut status = HostStatus {
         // `Gone` is ours to say, never a provider's.
         state: Some(if machine.state == State::Gone { State::Unknown } else { machine.state }),
@@ -79,7 +98,7 @@ pub fn status(machine: &Machine) -> (HostStatus, usize) {
         facts: machine.facts.clone(),
         created_at: machine.created_at.and_then(whole_seconds),
         launched_at: machine.launched_at.and_then(whole_seconds),
-        conditions: vec![present(true, LISTED, String::new(), None)],
+        conditions: vec![present(true, seen.as_str(), String::new(), None)],
         ..HostStatus::default()
     };
     let cut = bounds::keep(&mut status);
@@ -88,25 +107,32 @@ pub fn status(machine: &Machine) -> (HostStatus, usize) {
 
 /// The digest that the Host of this machine has when it is as it must be.
 #[must_use]
-pub fn wanted(source: &Source, machine: &Machine, style: &Style, lens: &Lens) -> Digest {
+pub fn wanted(
+    source: &Source,
+    machine: &Machine,
+    seen: Seen,
+    style: &Style,
+    lens: &Lens,
+) -> Digest {
     let labels = labels(source, machine, style);
-    let (status, _) = status(machine);
+    let (status, _) = status(machine, seen);
     let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     digest(labels, &lens.known(&status))
 }
 
 /// The whole status of a machine that is there, after what was read of its Host before.
 #[must_use]
-pub fn present_status(machine: &Machine, before: &Read, now: Timestamp) -> HostStatus {
+pub fn present_status(machine: &Machine, seen: Seen, before: &Read, now: Timestamp) -> HostStatus {
     let none = HostStatus::default();
     let old = before.status.as_ref().unwrap_or(&none);
-    let (mut new, _) = status(machine);
+    let (mut new, _) = status(machine, seen);
     new.first_seen = first_seen(before, now);
     new.last_gone = match old.state {
         Some(State::Gone) => Some(ended(old, now)),
         _ => old.last_gone.clone(),
     };
-    new.conditions = vec![present(true, LISTED, String::new(), transition(old, "True", now))];
+    new.conditions =
+        vec![present(true, seen.as_str(), String::new(), transition(old, "True", now))];
     new
 }
 

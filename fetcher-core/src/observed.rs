@@ -187,7 +187,7 @@ impl Lens {
             standing: standing(read),
             first_seen: status.first_seen.or(read.metadata.creation_timestamp),
             before: status.last_gone.as_ref().and_then(absence_before),
-            selected: self.selector.matches(status),
+            selected: self.selector.matches(status) || was_deselected(status),
         }
     }
 
@@ -255,6 +255,12 @@ fn absence_now(status: &HostStatus) -> Absence {
 fn absence_before(gone: &LastGone) -> Option<Absence> {
     let counted = gone.approval.is_none() && gone.reason.as_deref().is_none_or(is_counted);
     Some(Absence { since: gone.since?, until: gone.until, counted })
+}
+
+/// Whether the mark of a deselected machine was withheld, and its tags kept up to date since.
+fn was_deselected(status: &HostStatus) -> bool {
+    let reason = crate::desired::Seen::Deselected.as_str();
+    status.conditions.iter().any(|c| c.kind == PRESENT && c.status == "True" && c.reason == reason)
 }
 
 fn is_counted(reason: &str) -> bool {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::decide::{Owner, Verb, Verdict, Why, decide};
-use crate::desired::{self, Style};
+use crate::desired::{self, Seen, Style};
 use crate::machine::{Life, Machine, Source, Text};
 use crate::observed::{Index, Lens};
 use crate::provider::{Expect, FetchError};
@@ -75,7 +75,7 @@ pub fn plan(source: &Source, machines: &[Machine], observed: &Index, eyes: Eyes<
         let entry = observed.hosts.get(&name);
         wanted += usize::from(entry.is_some());
         let owner = |id: &Text| if *id == machine.id { Owner::Ours } else { Owner::Foreign };
-        let digest = desired::wanted(source, machine, eyes.style, eyes.lens);
+        let digest = desired::wanted(source, machine, Seen::Listed, eyes.style, eyes.lens);
         match decide(Some(digest), entry.map(|entry| (entry, owner(&entry.machine_id)))) {
             Verdict::InSync => plan.unchanged += 1,
             Verdict::Do(verb) => {

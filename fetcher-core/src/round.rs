@@ -15,8 +15,9 @@ use crate::approve::{Approval, ApprovalError, Withheld, checksum_of_all};
 use crate::brake::{self, Census, Permit, Policy};
 use crate::confirm::{Case, Confirmed};
 use crate::contest::{Hold, Memory};
-use crate::decide::Verb;
-use crate::desired::{self, Style};
+use crate::decide::{Evidence, Verb};
+use crate::desired::{self, Seen, Style};
+use crate::digest::Digest;
 use crate::machine::{Machine, Text};
 use crate::observed::Index;
 use crate::plan::{Eyes, Plan, plan, whole};
@@ -323,19 +324,18 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held = Vec::new();
         let mut tasks = Vec::new();
-        for (verb, host, machine) in
-            round.wanted_changes().chain(self.updates_of_withheld(permitted))
-        {
+        let changes =
+            round.wanted_changes().map(|(verb, host, machine)| (verb, host, machine, Seen::Listed));
+        for (verb, host, machine, seen) in changes.chain(self.updates_of_withheld(permitted)) {
             let entry = round.index.hosts.get(host);
-            let wanted =
-                || desired::wanted(&round.served.source, machine, &self.style, self.store.lens());
+            let wanted = || self.wanted(round, machine, seen);
             match entry.and_then(|entry| memory.hold(host, wanted(), entry.digest, now)) {
                 Some(hold) => held.push((host.clone(), hold)),
                 None => tasks.push(Task {
                     verb,
                     host: host.clone(),
                     machine_id: machine.id.clone(),
-                    target: Target::Present(machine),
+                    target: Target::Present(machine, seen),
                 }),
             }
         }
@@ -356,15 +356,24 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
     fn updates_of_withheld<'a>(
         &self,
         permitted: &'a Permitted,
-    ) -> impl Iterator<Item = (Verb, &'a Text, &'a Machine)> {
+    ) -> impl Iterator<Item = (Verb, &'a Text, &'a Machine, Seen)> {
         let round = &permitted.prepared;
         permitted.permit.withheld.iter().filter_map(move |mark| {
             let machine = round.confirmed.found.get(&mark.host)?;
             let entry = round.index.hosts.get(&mark.host)?;
-            let wanted =
-                desired::wanted(&round.served.source, machine, &self.style, self.store.lens());
-            (wanted != entry.digest).then_some((Verb::Update, &mark.host, machine))
+            let seen = match mark.evidence {
+                Evidence::Deselected => Seen::Deselected,
+                Evidence::Terminated | Evidence::Vanished | Evidence::SelectorChanged => {
+                    Seen::Listed
+                }
+            };
+            let differs = self.wanted(round, machine, seen) != entry.digest;
+            differs.then_some((Verb::Update, &mark.host, machine, seen))
         })
+    }
+
+    fn wanted(&self, round: &Prepared, machine: &Machine, seen: Seen) -> Digest {
+        desired::wanted(&round.served.source, machine, seen, &self.style, self.store.lens())
     }
 }
 

@@ -31,3 +31,6 @@ pub mod conformance;
 pub mod fake_cloudforms;
 pub mod fake_faults;
 pub mod fake_packet;
+
+pub mod memory;
+pub mod world;

@@ -92,9 +92,9 @@ fn huge() -> Machine {
 
 #[test]
 fn what_is_too_long_is_cut_to_the_bounds_of_the_crd_and_counted() {
-    let (status, cut) = status(&huge());
+    let (status, cut) = status(&huge(), Seen::Listed);
     assert!(cut > 500, "{cut}");
     assert_eq!(status.tags.len(), 128);
     assert_eq!(status.hostname.unwrap().chars().count(), 253);
-    assert_eq!(crate::desired::status(&machine("a", IdScope::Source)).1, 0);
+    assert_eq!(crate::desired::status(&machine("a", IdScope::Source), Seen::Listed).1, 0);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::desired::Seen;
 use crate::observed::{Absence, Entry, Standing};
 use crate::schema::Schema;
 
@@ -100,7 +101,7 @@ fn a_plan_counts_every_machine_and_every_host_once() {
         ended,
     ];
     let name = |id: &str| desired::name(&source, &machine(id));
-    let digest = desired::wanted(&source, &machines[1], &style, &lens);
+    let digest = desired::wanted(&source, &machines[1], Seen::Listed, &style, &lens);
     let of = |id: &str, digest| {
         (name(id), Entry { machine_id: id.into(), ..entry(Standing::Present, digest) })
     };

@@ -7,6 +7,8 @@
 )]
 
 mod conformance;
+mod inventory;
+mod laws;
 mod plane;
 mod rbac;
 mod servers;

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::desired::present_status;
+use crate::desired::{Seen, present_status};
 use crate::machine::Machine;
 use crate::schema::Schema;
 
@@ -62,6 +62,7 @@ async fn an_object_changed_by_hand_is_a_conflict_though_its_revision_is_the_same
     std::fs::write(&path, text.replace("\"machineID\"", "\"role\":\"db\",\"machineID\"")).unwrap();
     let status = present_status(
         &Machine::default(),
+        Seen::Listed,
         &crate::observed::Read::default(),
         Timestamp::UNIX_EPOCH,
     );

@@ -1,0 +1,496 @@
+//! Redfish as its facts have it: the sample mapped, and the traps played by a server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use fetcher_core::machine::{Interner, Machine, Source, State};
+use fetcher_core::provider::{Fetch, FetchError, Listing, Lookup, Progress};
+use fetcher_core::selector::Selector;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use wiremock::matchers::{basic_auth, header, method, path, query_param, query_param_is_missing};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::config::Config;
+use super::map::{self, Read};
+use crate::provider::{Entry, Kind};
+
+const SYSTEMS: &str = "/redfish/v1/Systems";
+
+fn one() -> Value {
+    json!({"@odata.id": "/redfish/v1/Systems/1", "Id": "1", "Name": "System", "SystemType": "Physical",
+        "UUID": "4C4C4544-0042-3410-8056-B4C04F4E3132", "SerialNumber": "CN7016-000A1", "SKU": "7B4VN12",
+        "AssetTag": "A-000412", "Manufacturer": "Contoso", "Model": "R3500", "HostName": "dc1-r12-u07.example.net",
+        "PowerState": "On", "Status": {"State": "Enabled", "Health": "Warning"}, "BiosVersion": "2.19.1",
+        "LastResetTime": "2026-05-03T11:22:33Z",
+        "ProcessorSummary": {"Count": 2, "CoreCount": 64, "LogicalProcessorCount": 128},
+        "MemorySummary": {"TotalSystemMemoryGiB": 512},
+        "EthernetInterfaces": {"@odata.id": "/redfish/v1/Systems/1/EthernetInterfaces"},
+        "Links": {"Chassis": [{"@odata.id": "/redfish/v1/Chassis/1U"}]}})
+}
+
+fn odd() -> Value {
+    json!({"@odata.id": "/redfish/v1/Systems/node-b%201", "Id": "node-b 1", "Name": "Computer System",
+        "UUID": "00000000-0000-0000-0000-000000000000", "SerialNumber": null, "HostName": "", "PowerState": "Off",
+        "Status": {"State": "StandbyOffline", "Health": null}, "MemorySummary": {"TotalSystemMemoryGiB": 127.5}})
+}
+
+fn dpu() -> Value {
+    json!({"@odata.id": "/redfish/v1/Systems/DPU.Slot.3", "Id": "DPU.Slot.3", "Name": "SmartNIC", "SystemType": "DPU",
+        "PowerState": "On"})
+}
+
+fn ok(body: Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+fn links(of: &[&str]) -> Vec<Value> {
+    of.iter().map(|id| json!({"@odata.id": id})).collect()
+}
+
+async fn give(server: &MockServer, at: &str, answer: ResponseTemplate) {
+    Mock::given(method("GET")).and(path(at)).respond_with(answer).mount(server).await;
+}
+
+/// A service with a root and nothing else.
+async fn root() -> MockServer {
+    let server = MockServer::start().await;
+    let root = json!({"RedfishVersion": "1.18.0", "Systems": {"@odata.id": SYSTEMS},
+        "Links": {"Sessions": {"@odata.id": "/redfish/v1/SessionService/Sessions"}}});
+    give(&server, "/redfish/v1/", ok(root)).await;
+    server
+}
+
+/// A service with these systems on one page.
+async fn service(systems: &[Value]) -> MockServer {
+    let server = root().await;
+    let ids: Vec<_> = systems.iter().map(|s| s["@odata.id"].as_str().unwrap()).collect();
+    let all = json!({"Members": links(&ids), "Members@odata.count": ids.len()});
+    give(&server, SYSTEMS, ok(all)).await;
+    for (id, system) in ids.iter().zip(systems) {
+        give(&server, id, ok(system.clone())).await;
+    }
+    server
+}
+
+fn endpoint(server: &MockServer, more: &str) -> Entry {
+    let yaml = format!("{{endpoints: [{{name: bmc1, url: '{}'}}], {more}}}", server.uri());
+    let config: Config = serde_saphyr::from_str(&yaml).unwrap();
+    config.build().unwrap().remove(0)
+}
+
+async fn listing(entry: &Entry) -> Result<Listing, FetchError> {
+    let source = Source::new("baremetal", &["redfish", "bmc1"]);
+    let (selector, progress) = (Selector::default(), Progress::default());
+    let Kind::Redfish(redfish) = entry.kind() else { panic!("{entry:?}") };
+    redfish.fetch(Fetch { source: &source, selector: &selector, progress: &progress }).await
+}
+
+async fn fetch(entry: &Entry) -> Result<Vec<Machine>, FetchError> {
+    Ok(Arc::unwrap_or_clone(listing(entry).await?.machines))
+}
+
+async fn lookup(entry: &Entry, ids: &[&str]) -> (Vec<String>, Vec<String>) {
+    let Kind::Redfish(redfish) = entry.kind() else { panic!("{entry:?}") };
+    let ids: Vec<_> = ids.iter().map(|id| (*id).into()).collect();
+    let Ok(Lookup::Answered { found, missing }) = redfish.lookup(&ids).await else {
+        panic!("no answer")
+    };
+    (
+        found.iter().map(|m| m.id.to_string()).collect(),
+        missing.iter().map(ToString::to_string).collect(),
+    )
+}
+
+/// A login whose password is in a file of its own.
+fn login(method: &str) -> (String, std::path::PathBuf) {
+    let (_, path) = tempfile::NamedTempFile::new().unwrap().keep().unwrap();
+    std::fs::write(&path, "S3CRET").unwrap();
+    let file = path.display();
+    (format!("auth: {{user: ops, method: {method}, password: {{file: '{file}'}}}}"), path)
+}
+
+#[tokio::test]
+async fn the_sample_of_an_aggregator_is_mapped_whole_over_two_pages() {
+    let server = root().await;
+    let first = json!({"Members": links(&["/redfish/v1/Systems/1", "/redfish/v1/Systems/node-b%201"]),
+        "Members@odata.count": 3, "Members@odata.nextLink": "/redfish/v1/Systems?$skip=2"});
+    let second =
+        json!({"Members": links(&["/redfish/v1/Systems/DPU.Slot.3"]), "Members@odata.count": 3});
+    Mock::given(path(SYSTEMS))
+        .and(query_param_is_missing("$skip"))
+        .respond_with(ok(first))
+        .mount(&server)
+        .await;
+    Mock::given(path(SYSTEMS))
+        .and(query_param("$skip", "2"))
+        .respond_with(ok(second))
+        .mount(&server)
+        .await;
+    for system in [one(), odd(), dpu()] {
+        give(&server, system["@odata.id"].as_str().unwrap(), ok(system.clone())).await;
+    }
+    let machines =
+        fetch(&endpoint(&server, "tags: {team: core}, location: {site: dc1}")).await.unwrap();
+    insta::assert_debug_snapshot!(machines);
+}
+
+#[tokio::test]
+async fn a_bare_next_link_is_followed_too() {
+    let server = root().await;
+    let first = json!({"Members": links(&["/redfish/v1/Systems/1"]), "Members@odata.count": 2,
+        "@odata.nextLink": "/redfish/v1/Systems?$skip=1"});
+    let second =
+        json!({"Members": links(&["/redfish/v1/Systems/node-b%201"]), "Members@odata.count": 2});
+    Mock::given(path(SYSTEMS))
+        .and(query_param_is_missing("$skip"))
+        .respond_with(ok(first))
+        .mount(&server)
+        .await;
+    Mock::given(path(SYSTEMS))
+        .and(query_param("$skip", "1"))
+        .respond_with(ok(second))
+        .mount(&server)
+        .await;
+    for system in [one(), odd()] {
+        give(&server, system["@odata.id"].as_str().unwrap(), ok(system.clone())).await;
+    }
+    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_next_link_that_leads_back_or_away_ends_the_round() {
+    for next in ["/redfish/v1/Systems", "http://evil.example.net/redfish/v1/Systems"] {
+        let server = root().await;
+        let page = json!({"Members": [], "Members@odata.count": 0, "Members@odata.nextLink": next});
+        give(&server, SYSTEMS, ok(page)).await;
+        assert_eq!(
+            fetch(&endpoint(&server, "")).await.unwrap_err().reason(),
+            "inconsistent",
+            "{next}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_count_that_does_not_match_is_read_again_and_then_an_error() {
+    let server = root().await;
+    let page = json!({"Members": links(&["/redfish/v1/Systems/1"]), "Members@odata.count": 2});
+    Mock::given(path(SYSTEMS)).respond_with(ok(page)).expect(3).mount(&server).await;
+    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap_err().reason(), "inconsistent");
+}
+
+#[tokio::test]
+async fn a_member_that_answers_404_is_noted_and_never_called_missing() {
+    let server = root().await;
+    let all = json!({"Members": links(&["/redfish/v1/Systems/1", "/redfish/v1/Systems/2"])});
+    give(&server, SYSTEMS, ok(all)).await;
+    give(&server, "/redfish/v1/Systems/1", ok(one())).await;
+    give(&server, "/redfish/v1/Systems/2", ResponseTemplate::new(404)).await;
+    let entry = endpoint(&server, "");
+    let listing = listing(&entry).await.unwrap();
+    assert_eq!((listing.machines.len(), listing.notes.len()), (1, 1));
+    let there = "4c4c4544-0042-3410-8056-b4c04f4e3132";
+    assert_eq!(lookup(&entry, &[there, "other"]).await, (vec![there.to_owned()], vec![]));
+}
+
+#[tokio::test]
+async fn who_left_a_whole_list_is_missing() {
+    let server = service(&[one()]).await;
+    let (found, missing) = lookup(&endpoint(&server, ""), &["other"]).await;
+    assert_eq!((found, missing), (vec![], vec!["other".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_member_that_fails_fails_the_round() {
+    let server = root().await;
+    give(&server, SYSTEMS, ok(json!({"Members": links(&["/redfish/v1/Systems/1"])}))).await;
+    give(&server, "/redfish/v1/Systems/1", ResponseTemplate::new(500)).await;
+    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap_err().reason(), "unavailable");
+}
+
+#[tokio::test]
+async fn a_dpu_is_known_and_left_out_unless_wanted() {
+    let server = service(&[one(), dpu()]).await;
+    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap().len(), 1);
+    let both = fetch(&endpoint(&server, "dpus: true")).await.unwrap();
+    assert!(both.iter().any(|m| m.facts.get("system-type").is_some_and(|t| t.as_ref() == "DPU")));
+    // It exists, whatever the configuration says of it: never missing.
+    let (_, missing) = lookup(&endpoint(&server, ""), &["/redfish/v1/Systems/DPU.Slot.3"]).await;
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn mapped(system: Value, identity: &str) -> Machine {
+    let read = Read {
+        uri: "/redfish/v1/Systems/1".to_owned(),
+        system: serde_json::from_value(system).unwrap(),
+        ..Read::default()
+    };
+    let rules = map::Rules {
+        name: "bmc1".to_owned(),
+        bmc: "10.250.12.7".to_owned(),
+        tags: std::collections::BTreeMap::new(),
+        location: fetcher_core::machine::Location::default(),
+        identity: serde_json::from_value(json!(identity)).unwrap(),
+        dpus: false,
+        interfaces: false,
+        chassis: false,
+    };
+    map::machine(&read, true, &rules, &mut Interner::default())
+}
+
+#[test]
+fn without_a_uuid_maker_and_serial_are_the_identity_and_then_the_address() {
+    assert_eq!(mapped(one(), "auto").id.as_ref(), "4c4c4544-0042-3410-8056-b4c04f4e3132");
+    let mut system = one();
+    system["UUID"] = json!("00000000-0000-0000-0000-000000000000");
+    assert_eq!(mapped(system.clone(), "auto").id.as_ref(), "Contoso/CN7016-000A1");
+    system["SerialNumber"] = Value::Null;
+    assert_eq!(mapped(system, "auto").id.as_ref(), "/redfish/v1/Systems/1");
+    assert_eq!(mapped(one(), "serial").id.as_ref(), "Contoso/CN7016-000A1");
+    assert_eq!(mapped(one(), "uri").id.as_ref(), "/redfish/v1/Systems/1");
+}
+
+#[test]
+fn an_empty_host_name_falls_back_to_the_configured_one() {
+    assert_eq!(mapped(odd(), "auto").hostname.as_deref(), Some("bmc1"));
+    assert_eq!(mapped(one(), "auto").hostname.as_deref(), Some("dc1-r12-u07.example.net"));
+}
+
+#[test]
+fn null_and_missing_are_the_same_and_a_null_power_state_is_unknown() {
+    let null = json!({"@odata.id": "/x", "PowerState": null, "Status": null, "UUID": null, "ProcessorSummary": null});
+    let (null, missing) = (mapped(null, "auto"), mapped(json!({"@odata.id": "/x"}), "auto"));
+    assert_eq!(null, missing);
+    assert_eq!(null.state, State::Unknown);
+}
+
+#[test]
+fn bad_health_does_not_mean_down() {
+    let mut system = one();
+    system["Status"]["Health"] = json!("Critical");
+    assert_eq!(mapped(system, "auto").state, State::Running);
+}
+
+#[tokio::test]
+async fn boards_that_share_a_uuid_are_an_error_with_the_remedy() {
+    let mut other = one();
+    other["@odata.id"] = json!("/redfish/v1/Systems/2");
+    other["SerialNumber"] = json!("other");
+    let server = service(&[one(), other]).await;
+    let error = fetch(&endpoint(&server, "")).await.unwrap_err();
+    assert!(error.to_string().contains("identity: serial"), "{error}");
+    assert_eq!(fetch(&endpoint(&server, "identity: serial")).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn interfaces_and_chassis_are_read_if_wanted() {
+    let server = service(&[one()]).await;
+    let nics = "/redfish/v1/Systems/1/EthernetInterfaces";
+    give(
+        &server,
+        nics,
+        ok(json!({"Members": links(&["/redfish/v1/Systems/1/EthernetInterfaces/NIC.1"])})),
+    )
+    .await;
+    let nic = json!({"Id": "NIC.1", "MACAddress": "B4:2E:99:00:12:07", "IPv4Addresses": [{"Address": "10.12.0.7"}],
+        "IPv6Addresses": [{"Address": "fe80::1"}, {"Address": "2001:db8::7"}, {"Address": "::"}]});
+    give(&server, &format!("{nics}/NIC.1"), ok(nic)).await;
+    let chassis = json!({"Location": {"Placement": {"Rack": "R12", "RackOffset": 7}}});
+    give(&server, "/redfish/v1/Chassis/1U", ok(chassis)).await;
+    let machine =
+        fetch(&endpoint(&server, "interfaces: true, chassis: true")).await.unwrap().remove(0);
+    assert_eq!(machine.interfaces[0].mac.as_deref(), Some("b4:2e:99:00:12:07"));
+    let all: Vec<_> = machine.addresses.iter().map(|a| a.address.as_ref()).collect();
+    assert_eq!(all, ["10.12.0.7", "2001:db8::7", "127.0.0.1"]);
+    assert_eq!(machine.location.rack.as_deref(), Some("R12"));
+    assert_eq!(machine.location.position.as_deref(), Some("7"));
+}
+
+#[tokio::test]
+async fn busy_html_and_no_answer_are_errors_and_never_an_empty_list() {
+    let server = root().await;
+    give(&server, SYSTEMS, ResponseTemplate::new(503)).await;
+    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap_err().reason(), "unavailable");
+    let server = root().await;
+    give(&server, SYSTEMS, ResponseTemplate::new(200).set_body_raw("<html>", "text/html")).await;
+    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap_err().reason(), "inconsistent");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let yaml = format!("{{endpoints: [{{name: bmc1, url: 'http://{nobody}'}}]}}");
+    let config: Config = serde_saphyr::from_str(&yaml).unwrap();
+    let entry = config.build().unwrap().remove(0);
+    assert_eq!(fetch(&entry).await.unwrap_err().reason(), "unavailable");
+}
+
+#[tokio::test]
+async fn a_refused_password_is_not_tried_again_until_it_changes_or_an_hour_passed() {
+    let server = root().await;
+    let right = basic_auth("ops", "n3w");
+    Mock::given(path(SYSTEMS))
+        .and(right)
+        .respond_with(ok(json!({"Members": []})))
+        .mount(&server)
+        .await;
+    let refused = ResponseTemplate::new(401).set_body_json(
+        json!({"error": {"code": "Base.1.18.NoValidSession", "message": "not S3CRET"}}),
+    );
+    Mock::given(path(SYSTEMS)).respond_with(refused).with_priority(9).mount(&server).await;
+    let asked = async || {
+        let all = server.received_requests().await.unwrap();
+        all.iter().filter(|request| request.url.path() == SYSTEMS).count()
+    };
+    let (auth, file) = login("basic");
+    let entry = endpoint(&server, &auth);
+    let error = fetch(&entry).await.unwrap_err();
+    assert_eq!((error.reason(), asked().await), ("denied", 1));
+    assert!(!error.to_string().contains("S3CRET"), "{error}");
+    let error = fetch(&entry).await.unwrap_err();
+    assert_eq!((error.reason(), asked().await), ("denied", 1));
+    assert!(error.to_string().contains("not tried again for an hour"), "{error}");
+    assert!(!format!("{entry:?}").contains("S3CRET"));
+    std::fs::write(&file, "n3w").unwrap();
+    assert_eq!(fetch(&entry).await.unwrap().len(), 0);
+    std::fs::write(&file, "S3CRET").unwrap();
+    assert!(fetch(&entry).await.is_err());
+    assert_eq!(asked().await, 2, "the old one is still the one that was refused");
+}
+
+#[test]
+fn after_an_hour_a_refused_password_may_be_tried_again() {
+    let (auth, _file) = login("basic");
+    let yaml = format!("{{endpoints: [{{name: a, url: 'https://127.0.0.1'}}], {auth}}}");
+    let config: Config = serde_saphyr::from_str(&yaml).unwrap();
+    let auth = super::auth::Auth::new(config.auth);
+    let now = tokio::time::Instant::now();
+    let credential = auth.credential(now).unwrap().unwrap();
+    auth.refuse(&credential, now);
+    assert!(auth.credential(now + Duration::from_secs(3599)).is_err());
+    assert!(auth.credential(now + Duration::from_secs(3600)).is_ok());
+}
+
+/// Sessions that are counted, and end after `lives` requests.
+async fn sessions(server: &MockServer) -> Arc<AtomicUsize> {
+    struct Opens(Arc<AtomicUsize>);
+    impl Respond for Opens {
+        fn respond(&self, _: &Request) -> ResponseTemplate {
+            let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+            ResponseTemplate::new(201)
+                .insert_header("X-Auth-Token", format!("token-{number}"))
+                .insert_header("Location", format!("/redfish/v1/SessionService/Sessions/{number}"))
+        }
+    }
+    let opened = Arc::new(AtomicUsize::new(0));
+    Mock::given(method("POST"))
+        .and(path("/redfish/v1/SessionService/Sessions"))
+        .respond_with(Opens(Arc::clone(&opened)))
+        .mount(server)
+        .await;
+    Mock::given(method("DELETE")).respond_with(ResponseTemplate::new(204)).mount(server).await;
+    opened
+}
+
+async fn closed(server: &MockServer) -> Vec<String> {
+    let all = server.received_requests().await.unwrap();
+    let mut closed: Vec<_> = all
+        .iter()
+        .filter(|request| request.method.as_str() == "DELETE")
+        .map(|request| request.url.path().rsplit('/').next().unwrap().to_owned())
+        .collect();
+    closed.sort();
+    closed
+}
+
+#[tokio::test]
+async fn a_session_is_closed_after_a_good_round_and_after_a_bad_one() {
+    for status in [200, 500] {
+        let server = root().await;
+        sessions(&server).await;
+        Mock::given(path(SYSTEMS))
+            .and(header("X-Auth-Token", "token-1"))
+            .respond_with(ResponseTemplate::new(status).set_body_json(json!({"Members": []})))
+            .mount(&server)
+            .await;
+        assert_eq!(fetch(&endpoint(&server, &login("session").0)).await.is_ok(), status == 200);
+        assert_eq!(closed(&server).await, ["1"], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_vanished_is_opened_once_more_and_both_are_closed() {
+    let server = root().await;
+    let opened = sessions(&server).await;
+    let page = ok(json!({"Members": []}));
+    Mock::given(path(SYSTEMS))
+        .and(header("X-Auth-Token", "token-2"))
+        .respond_with(page)
+        .mount(&server)
+        .await;
+    Mock::given(path(SYSTEMS))
+        .respond_with(ResponseTemplate::new(401))
+        .with_priority(9)
+        .mount(&server)
+        .await;
+    assert!(fetch(&endpoint(&server, &login("session").0)).await.is_ok());
+    assert_eq!(opened.load(Ordering::SeqCst), 2);
+    assert_eq!(closed(&server).await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_session_is_closed_when_the_round_is_dropped_half_way() {
+    let server = root().await;
+    sessions(&server).await;
+    let slow = ok(json!({"Members": []})).set_delay(Duration::from_secs(30));
+    give(&server, SYSTEMS, slow).await;
+    let entry = endpoint(&server, &login("session").0);
+    let round = fetch(&entry);
+    assert!(tokio::time::timeout(Duration::from_millis(700), round).await.is_err());
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    while closed(&server).await.is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "the session was left open");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_bmc_without_sessions_says_to_use_basic() {
+    let server = root().await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(405)).mount(&server).await;
+    let error = fetch(&endpoint(&server, &login("session").0)).await.unwrap_err();
+    assert!(error.to_string().contains("use auth.method: basic"), "{error}");
+}
+
+#[tokio::test]
+async fn no_password_goes_to_what_is_no_redfish() {
+    let server = MockServer::start().await;
+    give(&server, "/redfish/v1/", ResponseTemplate::new(200).set_body_raw("<html>", "text/html"))
+        .await;
+    assert!(fetch(&endpoint(&server, &login("basic").0)).await.is_err());
+    let all = server.received_requests().await.unwrap();
+    assert!(all.iter().all(|request| !request.headers.contains_key("authorization")));
+}
+
+#[test]
+fn endpoints_need_names_of_their_own() {
+    let build = |yaml: &str| {
+        let config: Config = serde_saphyr::from_str(yaml).unwrap();
+        config.build().map(|entries| entries.len()).map_err(|e| e.to_string())
+    };
+    assert_eq!(
+        build("{endpoints: [{name: a, url: 'https://a'}, {name: b, url: 'https://b'}]}"),
+        Ok(2)
+    );
+    let error = build("{endpoints: [{name: a, url: 'https://a'}, {name: a, url: 'https://b'}]}")
+        .unwrap_err();
+    assert!(error.contains("\"a\""), "{error}");
+    assert!(build("{endpoints: []}").is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_system_from_outside_panics(text in ".{0,20}", number in any::<f64>()) {
+        let _ = mapped(json!({"UUID": text, "SerialNumber": text, "HostName": text, "PowerState": text, "Status": text,
+            "MemorySummary": {"TotalSystemMemoryGiB": number}, "ProcessorSummary": {"CoreCount": number},
+            "LastResetTime": text, "Links": [text], "Manufacturer": number}), "auto");
+    }
+}
