@@ -183,4 +183,101 @@ mod tests {
         assert_eq!(held.hosts.len(), 1);
         assert_eq!(mirror.of("s").hosts.len(), 2);
     }
+
+    /// A server that numbers its changes, a watch that tells them in order and late, and answers that come when they
+    /// come.
+    #[derive(Default)]
+    struct World {
+        hosts: std::collections::BTreeMap<String, u64>,
+        log: Vec<(String, bool)>,
+        told: usize,
+        answers: Vec<Seen>,
+        mirror: Mirror,
+        is_reading: bool,
+    }
+
+    impl World {
+        fn step(&mut self, step: u8, pick: usize) {
+            let name = ["a", "b", "c"][pick % 3];
+            match step {
+                0 | 1 => self.write(name, step == 0),
+                2 => self.delete(name),
+                3 | 4 => self.tell(),
+                5 if !self.answers.is_empty() => self.answer(pick % self.answers.len()),
+                6 => {
+                    self.is_reading = true;
+                    self.mirror.begin();
+                }
+                7 => self.swap(),
+                _ => {}
+            }
+        }
+
+        fn write(&mut self, name: &str, is_ours: bool) {
+            self.log.push((name.to_owned(), true));
+            let revision = self.log.len() as u64;
+            self.hosts.insert(name.to_owned(), revision);
+            if is_ours {
+                self.answers.push(seen("s", name, revision));
+            }
+        }
+
+        fn delete(&mut self, name: &str) {
+            if self.hosts.remove(name).is_some() {
+                self.log.push((name.to_owned(), false));
+            }
+        }
+
+        fn tell(&mut self) {
+            let Some((name, is_there)) = self.log.get(self.told) else { return };
+            if self.is_reading {
+                return;
+            }
+            self.told += 1;
+            let seen = seen("s", name, self.told as u64);
+            if *is_there { self.mirror.put(seen) } else { self.mirror.remove(&seen) }
+        }
+
+        /// What was answered is in the index at once, unless the watch has told something later.
+        fn answer(&mut self, at: usize) {
+            let answer = self.answers.remove(at);
+            let (name, revision) = (answer.name.clone(), answer.entry.revision);
+            self.mirror.answered(answer);
+            let known = self.mirror.of("s").hosts.get(&name).map_or(0, |entry| entry.revision);
+            assert!(known >= revision || self.mirror.at() >= revision, "{name} at {revision}");
+        }
+
+        fn swap(&mut self) {
+            if !std::mem::take(&mut self.is_reading) {
+                return;
+            }
+            let mut aside = Sources::default();
+            for (name, revision) in &self.hosts {
+                put(&mut aside, seen("s", name, *revision));
+            }
+            self.told = self.log.len();
+            self.mirror.swap(aside, self.told as u64);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn when_all_has_been_told_the_index_is_what_the_server_holds(
+            steps in proptest::collection::vec((0_u8..8, 0_usize..12), 0..80),
+        ) {
+            let mut world = World::default();
+            for (step, pick) in steps {
+                world.step(step, pick);
+            }
+            world.swap();
+            while world.told < world.log.len() {
+                world.tell();
+            }
+            while !world.answers.is_empty() {
+                world.answer(0);
+            }
+            let expected: Vec<_> = world.hosts.into_iter().collect();
+            assert_eq!(told(&world.mirror, "s"), expected);
+        }
+    }
 }
