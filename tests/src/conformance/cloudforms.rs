@@ -33,6 +33,14 @@ fn set(world: &mut World, n: usize, key: &str, value: Value) {
     }
 }
 
+impl CloudformsAdapter {
+    /// The API itself, for what only this provider has.
+    #[must_use]
+    pub const fn fake(&self) -> &FakeCloudforms {
+        &self.fake
+    }
+}
+
 impl Adapter for CloudformsAdapter {
     type Provider = <Cloudforms as App>::Provider;
     const MACHINES: usize = 25;

@@ -31,6 +31,14 @@ fn set(world: &mut World, n: usize, key: &str, value: Value) {
     }
 }
 
+impl PacketAdapter {
+    /// The API itself, for what only this provider has.
+    #[must_use]
+    pub const fn fake(&self) -> &FakePacket {
+        &self.fake
+    }
+}
+
 impl Adapter for PacketAdapter {
     type Provider = <Packet as App>::Provider;
     const MACHINES: usize = 230;

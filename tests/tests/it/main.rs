@@ -6,9 +6,11 @@
     reason = "clippy knows tests, but not the functions they share"
 )]
 
+mod cloudforms;
 mod conformance;
 mod inventory;
 mod laws;
+mod packet;
 mod plane;
 mod rbac;
 mod servers;

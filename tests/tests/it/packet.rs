@@ -1,0 +1,99 @@
+//! fetcher-packet through the engine into a store: what only Packet does.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fetcher_core::provider::Provider as _;
+use fetcher_core::report::RoundResult;
+use fetcher_tests::conformance::{Adapter as _, Bed, Change, PacketAdapter, Trouble};
+use fetcher_tests::fake_packet::{SECRET, TOKEN, id};
+
+type Packet = Bed<PacketAdapter>;
+
+/// Everything that is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_password_key_or_user_data_is_in_any_output() -> anyhow::Result<()> {
+    let log = Log::default();
+    let made = log.clone();
+    let all = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || made.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(all);
+    let mut bed = Packet::full().await?;
+    bed.adapter.change(Change::Remove(1)).map_err(anyhow::Error::msg)?;
+    bed.adapter.change(Change::Name(2, "renamed.example.net")).map_err(anyhow::Error::msg)?;
+    let changed = bed.round().await?;
+    bed.adapter.trouble(Trouble::OtherKind).map_err(anyhow::Error::msg)?;
+    let failed = bed.round().await?;
+    assert_eq!((changed.gone, changed.updated), (1, 1), "{changed:?}");
+    assert_eq!(failed.result, RoundResult::Failed);
+    let provider = &bed.engine.provider;
+    let shown = format!(
+        "{}{}{}{provider:?}{:?}{}",
+        bed.text()?,
+        serde_json::to_string(&changed)?,
+        serde_json::to_string(&failed)?,
+        provider.check().await,
+        log.text()
+    );
+    assert!(log.text().contains("TRACE") || log.text().contains("DEBUG"), "nothing was logged");
+    for secret in [SECRET, TOKEN] {
+        assert!(!shown.contains(secret), "{secret} is shown");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_that_is_switched_off_for_good_marks_nothing() -> anyhow::Result<()> {
+    let mut bed = Packet::full().await?;
+    let before = bed.text()?;
+    let ends = [Trouble::Down, Trouble::Status(410), Trouble::Html, Trouble::Status(404)];
+    for trouble in ends.into_iter().cycle().take(12) {
+        bed.adapter.heal();
+        bed.adapter.trouble(trouble).map_err(anyhow::Error::msg)?;
+        assert_eq!(bed.round().await?.result, RoundResult::Failed, "{trouble:?}");
+    }
+    assert_eq!(bed.text()?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_device_of_a_failed_order_is_gone_though_its_lookup_is_403() -> anyhow::Result<()> {
+    let mut bed = Packet::full().await?;
+    bed.adapter.change(Change::Hide(7)).map_err(anyhow::Error::msg)?;
+    bed.adapter.fake().world().forbidden.insert(id(7));
+    let report = bed.round().await?;
+    assert_eq!(report.gone, 1, "{report:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_lost_its_rights_to_single_devices_marks_nothing() -> anyhow::Result<()> {
+    let mut bed = Packet::full().await?;
+    bed.adapter.change(Change::Remove(7)).map_err(anyhow::Error::msg)?;
+    bed.adapter.fake().world().forbidden.extend((0..PacketAdapter::MACHINES).map(id));
+    let report = bed.round().await?;
+    assert_eq!((report.gone, report.unconfirmed), (0, 1), "the control is missing: {report:?}");
+    Ok(())
+}
