@@ -6,6 +6,7 @@
     reason = "clippy knows tests, but not the functions they share"
 )]
 
+mod architecture;
 mod cloudforms;
 mod conformance;
 mod inventory;
