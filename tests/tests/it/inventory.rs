@@ -243,8 +243,9 @@ async fn kubectl_shows_explains_waits_and_selects() -> Result<()> {
     let house = House::new("kubectl").await?;
     house.list(12, 0..0, |n| if n == 0 { ", state: Stopped" } else { "" })?;
     ensure!(house.once(&[]).await?.code == 0);
+    let namespace = &house.namespace;
     let kubectl =
-        |arguments: Vec<&'static str>| async { house.namespace.kubectl(&arguments).await?.ok() };
+        |arguments: Vec<&'static str>| async move { namespace.kubectl(&arguments).await?.ok() };
     let wide = kubectl(vec!["get", "hosts", "-o", "wide"]).await?;
     let head = wide.lines().next().unwrap_or_default();
     for column in [
