@@ -97,8 +97,9 @@ pub(crate) fn build<A: App>(
     let quiet = args.quiet(std::io::stderr().is_terminal());
     let config = settings::load::<A>(args.common.config.as_deref())?;
     let log = settings::log(config.log, &args.common, quiet);
-    let (settings, section) = Settings::new(config, &args.common)?;
+    let (mut settings, section) = Settings::new(config, &args.common)?;
     let provider = A::build(section, args.flags)?;
+    settings.selector = settings.selector.and(provider.requires());
     Ok((settings, provider, log))
 }
 

@@ -1,0 +1,7 @@
+//! fetcher-aws: see `--help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fetcher_core::daemon::main::<fetcher_aws::Aws>()
+}
