@@ -83,6 +83,11 @@ fn render_end(out: &mut String, report: &RunReport) {
         line(out, format_args!("Dry run: {} Hosts would be changed, none was.", totals.changed()));
     } else if totals.changed() == 0 && troubles == 0 {
         line(out, format_args!("Nothing changed: {} Hosts are as they must be.", totals.unchanged));
+    } else if totals.changed() == 0 && totals.failed_sources > 0 {
+        line(
+            out,
+            format_args!("{} of {} sources failed.", totals.failed_sources, report.sources.len()),
+        );
     } else if totals.changed() == 0 {
         line(out, format_args!("Nothing changed."));
     } else {

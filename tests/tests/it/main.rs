@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod binary;
 mod cloudforms;
 mod conformance;
 mod inventory;
