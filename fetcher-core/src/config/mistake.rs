@@ -55,7 +55,9 @@ fn key(text: &str, place: Location) -> Option<&str> {
     let column = usize::try_from(place.column()).ok()?.checked_sub(1)?;
     let end = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
     let before = line.get(..end)?.trim_end().strip_suffix(':')?;
-    let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-    let key = &before[start.map_or(0, |at| at + 1)..];
+    let key = before
+        .rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+        .next()
+        .unwrap_or_default();
     (!key.is_empty()).then_some(key)
 }

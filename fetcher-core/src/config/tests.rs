@@ -82,6 +82,13 @@ fn an_error_shows_no_line_of_the_file() {
 }
 
 #[test]
+fn a_key_of_other_letters_is_a_mistake_like_any_other() {
+    for text in ["ü: [", "größe: {", "toy: {\u{a0}: [1"] {
+        assert!(error(text).starts_with("line "), "{text:?}: {}", error(text));
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let error = load::<Toy>(Path::new("/nowhere/fleet.yaml")).unwrap_err().to_string();
     assert!(error.contains("/nowhere/fleet.yaml") && error.contains("--config"), "{error}");
