@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Answer(Refusal),
     /// No answer: why, with the remedy.
     Silence(String),
+    /// No whole answer within this time.
+    Overdue(Duration),
 }
 
 /// An error that an apiserver, or a proxy before it, answered with.
@@ -103,6 +105,10 @@ impl Failure {
     pub(super) fn error(self, purpose: Purpose, what: &str) -> StoreError {
         let refusal = match self {
             Self::Silence(message) => return StoreError::Unavailable(format!("{what}: {message}")),
+            Self::Overdue(limit) => {
+                let message = format!("{what}: no whole answer within {} s", limit.as_secs());
+                return StoreError::Unavailable(message);
+            }
             Self::Answer(refusal) => refusal,
         };
         let message = format!("{what}: {}", refusal.in_words());

@@ -130,7 +130,7 @@ impl Link {
             Ok(answer) => answer,
             Err(_) => {
                 self.leave(&client).await;
-                Err(overdue(ATTEMPT))
+                Err(Failure::Overdue(ATTEMPT))
             }
         }
     }
@@ -157,7 +157,7 @@ impl Link {
             Ok(answer) => answer,
             Err(_) => {
                 self.leave(&client).await;
-                Err(overdue(patience))
+                Err(Failure::Overdue(patience))
             }
         }
     }
@@ -249,10 +249,6 @@ fn ends(client: &Client) -> bool {
 async fn whole(body: Body) -> Result<Bytes, Failure> {
     let collected = Limited::new(body, LARGEST).collect().await;
     collected.map(|body| body.to_bytes()).map_err(|error| Failure::Silence(chain(&*error)))
-}
-
-fn overdue(limit: Duration) -> Failure {
-    Failure::Silence(format!("no whole answer within {} s", limit.as_secs()))
 }
 
 /// How long to wait before attempt `attempt + 1`: as told, else longer and longer; never all at the same moment.

@@ -306,6 +306,7 @@ impl From<Failure> for Break {
         match failure {
             Failure::Answer(refusal) => refusal.into(),
             Failure::Silence(message) => Self::new("unreachable", &message),
+            Failure::Overdue(_) => Trouble::Silent.into(),
         }
     }
 }
