@@ -273,7 +273,7 @@ async fn service_account(namespace: &Namespace, file: &Path) -> Result<()> {
         ["create", "rolebinding", "robot", "--clusterrole=fetcher", "--serviceaccount", &account];
     let _ = namespace.kubectl(&binding).await?;
     let token = namespace.kubectl(&["create", "token", "robot"]).await?.ok()?;
-    std::fs::write(file, token)?;
+    std::fs::write(file, format!("{}\n", token.trim()))?;
     Ok(())
 }
 
@@ -379,15 +379,16 @@ async fn served(namespace: &Namespace, crd: &Value, missing: &[&str]) -> Result<
     kubectl.run_with_input(&["replace", "-f", "-"], &crd.to_string()).await?.ok()?;
     let marker = crd["spec"]["versions"][0]["schema"].to_string().contains("\"tpm\"");
     poll_until("the apiserver serves the CRD", SOON, async || {
-        let schema = kubectl
-            .run(&["get", "--raw", "/openapi/v3/apis/inventory.fetcher.dev/v1"])
-            .await?
-            .ok()?;
-        if schema.contains("\"tpm\"") != marker {
+        // While it is published anew there may be none.
+        let path = "/openapi/v3/apis/inventory.fetcher.dev/v1";
+        let schema = kubectl.run(&["get", "--raw", path]).await?;
+        if schema.code != 0 || schema.stdout.contains("\"tpm\"") != marker {
             return Ok(None);
         }
         let store = open(&config(namespace)?, Mode::Once).await?;
-        store.observed(&source("one")).await?;
+        if store.observed(&source("one")).await.is_err() {
+            return Ok(None);
+        }
         Ok((store.lens().schema.missing() == missing).then_some(store))
     })
     .await

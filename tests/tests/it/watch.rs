@@ -96,6 +96,8 @@ async fn a_connection_cut_off_without_a_fin_is_noticed_within_30_seconds() -> Re
     let mut through = explicit(&namespace, namespace.fetcher())?;
     through.server = Some(proxy.https().parse()?);
     let store = open(&through, Mode::Daemon).await?;
+    // What is made from here on can only come by the watch, so that it is under way when it freezes.
+    store.synced().await?;
     let direct = config(&namespace)?;
     let other = open(&direct, Mode::Once).await?;
     make(&other, &["a"]).await?;
