@@ -43,6 +43,11 @@ where
             let status = service.raw().status().as_u16();
             match service.err().code() {
                 Some(code) => of_code(call, code, service.err().message().unwrap_or_default(), status),
+                None if is_refused(status) => FetchError::denied(format!(
+                    "{call}: refused with HTTP status {status} and without an error code of AWS: the credentials{} are \
+                     not accepted, or a proxy wants some of its own",
+                    call.key_words()
+                )),
                 None => call.unavailable(&format!(
                     "HTTP status {status} without an error code of AWS: a proxy or another server may have answered"
                 )),
@@ -63,9 +68,14 @@ where
 
 /// Whether the failure is about who signed, so that the id of the access key helps.
 pub(crate) fn is_about_key<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    error.code().is_some_and(|code| {
-        matches!(kind(code, 0), Kind::Authentication | Kind::Clock | Kind::Expired | Kind::Region)
-    })
+    let Some(code) = error.code() else {
+        return error.raw_response().is_some_and(|raw| is_refused(raw.status().as_u16()));
+    };
+    matches!(kind(code, 0), Kind::Authentication | Kind::Clock | Kind::Expired | Kind::Region)
+}
+
+const fn is_refused(status: u16) -> bool {
+    matches!(status, 401 | 403)
 }
 
 /// Whether the token of a page was refused: it expires, and then the list must begin anew.
@@ -208,7 +218,14 @@ impl Call<'_> {
 
 impl std::fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} of account {} in {}", self.action, self.account, self.region)
+        let account = self.account;
+        // Before its id is known it is called by its credentials.
+        let of = if account.starts_with(|c: char| c.is_ascii_digit()) {
+            "of account"
+        } else {
+            "with the"
+        };
+        write!(f, "{} {of} {account} in {}", self.action, self.region)
     }
 }
 

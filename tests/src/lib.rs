@@ -29,6 +29,7 @@ pub mod store_contract;
 
 pub mod conformance;
 pub mod fake_cloudforms;
+pub mod fake_ec2;
 pub mod fake_faults;
 pub mod fake_packet;
 

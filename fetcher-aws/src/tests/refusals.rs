@@ -54,6 +54,14 @@ async fn expired_credentials_and_a_wrong_clock_have_words_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_refusal_without_a_code_is_denied_and_names_the_key() {
+    let refused = listing([Answer::Http(403, "<html>Forbidden</html>".to_owned())]).await;
+    let error = refused.unwrap_err();
+    assert_eq!(error.reason(), "denied");
+    assert!(error.to_string().contains("AKIAEXAMPLE000000001"), "{error}");
+}
+
+#[tokio::test]
 async fn a_request_that_is_wrong_is_invalid() {
     check(400, "InvalidParameterValue", "invalid", &["refused the request"]).await;
 }

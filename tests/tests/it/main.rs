@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod aws;
 mod binary;
 mod cloudforms;
 mod conformance;
