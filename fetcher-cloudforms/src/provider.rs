@@ -67,6 +67,7 @@ fn options(config: &Config) -> Result<HttpOptions, InvalidConfig> {
         requests_per_second: 0.8,
         burst: 55,
         concurrency: 4,
+        attempts: 4,
         backoff: Duration::from_secs(3),
         timeout: Duration::from_secs(90),
         deadline: Duration::from_secs(180),
