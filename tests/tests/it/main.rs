@@ -11,6 +11,7 @@ mod aws;
 mod binary;
 mod cloudforms;
 mod conformance;
+mod crash;
 mod inventory;
 mod laws;
 mod packet;
