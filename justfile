@@ -44,11 +44,6 @@ deny:
 machete:
     cargo machete
 
-# Ours against the raw limit of the apiserver, as a Markdown table.
-bench *ARGS:
-    cargo build --workspace --bins --release
-    cargo run -q --release -p fetcher-tests --bin bench -- {{ARGS}}
-
 # A control plane to play with, until Ctrl-D; its kubeconfig is in the line it prints.
 plane:
     cargo run -q -p fetcher-tests --bin plane
