@@ -192,7 +192,7 @@ impl AccountPlan {
 }
 
 /// What section and flags come to.
-pub(crate) fn fleet(section: Section, flags: Flags) -> Result<Fleet, InvalidConfig> {
+pub(crate) fn fleet(section: Section, flags: &Flags) -> Result<Fleet, InvalidConfig> {
     let calls = calls(&section)?;
     let flagged = flagged(flags)?;
     let accounts =
@@ -253,7 +253,7 @@ fn calls(section: &Section) -> Result<Calls, InvalidConfig> {
 }
 
 /// The regions of the flags; an environment variable that is set to nothing names none.
-fn flagged(flags: Flags) -> Result<Option<Regions>, InvalidConfig> {
+fn flagged(flags: &Flags) -> Result<Option<Regions>, InvalidConfig> {
     let names: Vec<String> = flags
         .regions
         .into_iter()

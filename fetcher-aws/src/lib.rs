@@ -37,6 +37,6 @@ impl App for Aws {
     type Provider = provider::Ec2;
 
     fn build(section: Self::Section, flags: Self::Flags) -> Result<Self::Provider, InvalidConfig> {
-        config::fleet(section, flags).map(provider::Ec2::new)
+        config::fleet(section, &flags).map(provider::Ec2::new)
     }
 }

@@ -26,7 +26,7 @@ const LIST: &str = "DescribeInstances";
 fn ec2(server: &Server, yaml: &str) -> Ec2 {
     let yaml = format!("endpoints: {{ec2: SERVER, sts: SERVER}}\n{yaml}");
     let section: Section = serde_saphyr::from_str(&yaml.replace("SERVER", &server.url)).unwrap();
-    let mut fleet = config::fleet(section, Flags::default()).unwrap();
+    let mut fleet = config::fleet(section, &Flags::default()).unwrap();
     fleet.calls.attempts = NonZeroU32::new(3).unwrap();
     fleet.calls.attempt_timeout = Duration::from_secs(2);
     fleet.calls.backoff = Duration::from_millis(5);

@@ -127,7 +127,7 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
     ];
     for (yaml, words) in cases {
         let section: Section = serde_saphyr::from_str(yaml).unwrap();
-        let error = config::fleet(section, Flags::default()).unwrap_err().to_string();
+        let error = config::fleet(section, &Flags::default()).unwrap_err().to_string();
         assert!(error.contains(words), "{yaml}: {error}");
     }
     for (yaml, words) in
@@ -143,7 +143,7 @@ fn regions_of_the_flag_stand_in_place_of_all_others() {
     let yaml = "regions: all\naccounts: [{regions: [us-east-1]}]";
     let section: Section = serde_saphyr::from_str(yaml).unwrap();
     let regions = vec!["eu-west-1".to_owned(), String::new()];
-    let fleet = config::fleet(section, Flags { regions }).unwrap();
+    let fleet = config::fleet(section, &Flags { regions }).unwrap();
     let config::Regions::Listed(listed) = fleet.accounts[0].regions.clone().unwrap() else {
         panic!()
     };
@@ -153,8 +153,8 @@ fn regions_of_the_flag_stand_in_place_of_all_others() {
 #[test]
 fn states_that_do_not_count_as_present_are_deselected() {
     let section: Section = serde_saphyr::from_str("states: [running, pending]").unwrap();
-    let ec2 = Ec2::new(config::fleet(section, Flags::default()).unwrap());
+    let ec2 = Ec2::new(config::fleet(section, &Flags::default()).unwrap());
     assert_eq!(ec2.requires().to_string(), "@provider-state notin (stopped,stopping)");
-    let ec2 = Ec2::new(config::fleet(Section::default(), Flags::default()).unwrap());
+    let ec2 = Ec2::new(config::fleet(Section::default(), &Flags::default()).unwrap());
     assert!(ec2.requires().is_empty(), "a state that EC2 invents tomorrow counts as present");
 }
