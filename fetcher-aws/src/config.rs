@@ -256,7 +256,7 @@ fn calls(section: &Section) -> Result<Calls, InvalidConfig> {
 fn flagged(flags: &Flags) -> Result<Option<Regions>, InvalidConfig> {
     let names: Vec<String> = flags
         .regions
-        .into_iter()
+        .iter()
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
         .collect();
