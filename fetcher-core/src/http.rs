@@ -52,10 +52,26 @@ impl Http {
     /// A base that is no `http` or `https` URL of a host, or that holds credentials; a CA file without certificates.
     pub fn new(options: HttpOptions) -> Result<Self, InvalidConfig> {
         let options = options.checked()?;
-        let client = tls::client(&options)?;
+        Ok(Self::with_client(tls::client(&options)?, options))
+    }
+
+    /// Another endpoint with the same trust and settings, and a pace of its own: a thousand devices share one pool
+    /// of roots and connections instead of reading the system's roots a thousand times.
+    ///
+    /// # Errors
+    /// Those of [`Http::new`].
+    pub fn sibling(&self, base: Url) -> Result<Self, InvalidConfig> {
+        let options = HttpOptions { base, ..self.0.options.clone() }.checked()?;
+        if tls::is_loopback(&options.base) != tls::is_loopback(self.base()) {
+            return Self::new(options);
+        }
+        Ok(Self::with_client(self.0.client.clone(), options))
+    }
+
+    fn with_client(client: reqwest::Client, options: HttpOptions) -> Self {
         let limit = Limit::new(options.requests_per_second, options.burst);
         let in_flight = Semaphore::new(options.concurrency);
-        Ok(Self(Arc::new(Endpoint { client, options, limit, in_flight })))
+        Self(Arc::new(Endpoint { client, options, limit, in_flight }))
     }
 
     /// The base that references are resolved against; its path ends in `/`.

@@ -139,6 +139,7 @@ impl Config {
         }
         let mut names = BTreeSet::new();
         let mut entries = Vec::new();
+        let mut ways = Ways::default();
         for endpoint in &self.endpoints {
             if !names.insert(&endpoint.name) {
                 return Err(InvalidConfig(format!(
@@ -146,19 +147,19 @@ impl Config {
                     endpoint.name
                 )));
             }
-            entries.push(self.entry(endpoint)?);
+            entries.push(self.entry(endpoint, &mut ways)?);
         }
         Ok(entries)
     }
 
-    fn entry(&self, endpoint: &Endpoint) -> Result<Entry, InvalidConfig> {
+    fn entry(&self, endpoint: &Endpoint, ways: &mut Ways) -> Result<Entry, InvalidConfig> {
         let host = endpoint.url.host_str().unwrap_or("?");
         valid_name(&endpoint.name, &format!("the redfish endpoint at {host}"))?;
         let http = endpoint.http.as_ref().unwrap_or(&self.http);
         let named = |why: InvalidConfig| {
             InvalidConfig(format!("the redfish endpoint {:?}: {why}", endpoint.name))
         };
-        let http = options(endpoint.url.clone()).with(http).and_then(Http::new).map_err(named)?;
+        let http = ways.to(endpoint.url.clone(), http).map_err(named)?;
         let mut tags = self.tags.clone();
         tags.extend(endpoint.tags.clone());
         let rules = Rules {
@@ -179,13 +180,28 @@ impl Config {
     }
 }
 
-/// What suits a BMC: two requests at once, one retry.
+/// One connection for each kind of settings: all endpoints of a kind share its trust.
+#[derive(Default)]
+struct Ways(Vec<(HttpSettings, Http)>);
+
+impl Ways {
+    fn to(&mut self, url: Url, settings: &HttpSettings) -> Result<Http, InvalidConfig> {
+        if let Some((_, known)) = self.0.iter().find(|(known, _)| known == settings) {
+            return known.sibling(url);
+        }
+        let http = Http::new(options(url).with(settings)?)?;
+        self.0.push((settings.clone(), http.clone()));
+        Ok(http)
+    }
+}
+
+/// What suits a BMC: two requests at once, one retry, and an end to waiting for one that hangs.
 fn options(url: Url) -> HttpOptions {
     HttpOptions {
         concurrency: 2,
         attempts: 2,
-        timeout: Duration::from_secs(30),
-        deadline: Duration::from_secs(60),
+        timeout: Duration::from_secs(20),
+        deadline: Duration::from_secs(30),
         body_limit: 4 * 1024 * 1024,
         ..HttpOptions::new(url)
     }

@@ -131,7 +131,8 @@ fn tls_cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e TlsError> {
     None
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether no proxy is ever asked for it.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
         Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
