@@ -91,11 +91,16 @@ impl Answer {
         }
         let kind =
             if essence.is_empty() { "no content type".to_owned() } else { printable(&essence, 60) };
-        Err(FetchError::inconsistent(format!(
-            "{}: {} with {kind} where JSON was expected: {}",
-            self.place,
-            self.status,
+        // The data itself may hold secrets of machines: only a page for people is quoted.
+        let is_data = matches!(self.body.trim_ascii_start().first(), Some(b'{' | b'['));
+        let quote = if is_data {
+            "not quoted, it is data".to_owned()
+        } else {
             self.hidden.quote(&self.body)
+        };
+        Err(FetchError::inconsistent(format!(
+            "{}: {} with {kind} where JSON was expected: {quote}",
+            self.place, self.status,
         )))
     }
 
