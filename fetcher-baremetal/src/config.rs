@@ -113,6 +113,24 @@ mod tests {
         assert_eq!(file.path, "d.csv");
     }
 
+    /// Without their CA files, which are not on this machine.
+    #[test]
+    fn the_examples_of_all_kinds_are_sources() {
+        let examples = [
+            ("ironic", include_str!("../../deploy/examples/ironic.yaml")),
+            ("maas", include_str!("../../deploy/examples/maas.yaml")),
+            ("netbox", include_str!("../../deploy/examples/netbox.yaml")),
+            ("redfish", include_str!("../../deploy/examples/redfish.yaml")),
+        ];
+        for (kind, text) in examples {
+            let text = text.replace("caFile: /etc/fetcher/ca.pem", "proxy: none");
+            let all: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+            let section: Section = serde_json::from_value(all["baremetal"].clone()).unwrap();
+            let built = crate::provider::Provider::new(section.sources);
+            assert!(built.is_ok(), "{kind}: {built:?}");
+        }
+    }
+
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
         let yaml = "sources:\n- file: {path: a.yaml, pth: b}";
