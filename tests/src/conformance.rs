@@ -26,11 +26,17 @@ use crate::fake_faults::Fault;
 pub mod cases;
 mod cloudforms;
 mod file;
+mod maas;
+mod netbox;
 mod packet;
+mod redfish;
 
 pub use cloudforms::CloudformsAdapter;
 pub use file::FileAdapter;
+pub use maas::MaasAdapter;
+pub use netbox::NetBoxAdapter;
 pub use packet::PacketAdapter;
+pub use redfish::RedfishAdapter;
 
 /// What all machines of a world are tagged with unless a case says otherwise: `role=web`.
 pub const ROLE: &str = "web";
@@ -44,6 +50,8 @@ pub trait Adapter: Sized + Send + Sync {
     type Provider: Provider;
     /// How many machines make three pages, the last one not full.
     const MACHINES: usize;
+    /// What selects the machines of the role, in the words of its tags.
+    const SELECTOR: &'static str = "role=web";
     /// The cases that have no meaning for it.
     const MEANINGLESS: &'static [&'static str];
 
@@ -171,7 +179,7 @@ impl<A: Adapter> Bed<A> {
     /// # Errors
     /// What could not be started, or a first round that was not whole.
     pub async fn full() -> anyhow::Result<Self> {
-        Self::of(A::MACHINES, "role=web").await
+        Self::of(A::MACHINES, A::SELECTOR).await
     }
 
     /// The same with so many machines and this selector.

@@ -28,9 +28,12 @@ pub mod servers;
 pub mod store_contract;
 
 pub mod conformance;
+pub mod fake_bmc;
 pub mod fake_cloudforms;
 pub mod fake_ec2;
 pub mod fake_faults;
+pub mod fake_maas;
+pub mod fake_netbox;
 pub mod fake_packet;
 
 pub mod memory;

@@ -1,6 +1,9 @@
 //! Every fetcher under the conformance suite: one test a case and adapter.
 
-use fetcher_tests::conformance::{Adapter, CloudformsAdapter, FileAdapter, PacketAdapter, cases};
+use fetcher_tests::conformance::{
+    Adapter, CloudformsAdapter, FileAdapter, MaasAdapter, NetBoxAdapter, PacketAdapter,
+    RedfishAdapter, cases,
+};
 
 macro_rules! conformance {
     ($($name:ident: $adapter:ty;)*) => {
@@ -29,4 +32,7 @@ conformance! {
     packet: PacketAdapter;
     cloudforms: CloudformsAdapter;
     file: FileAdapter;
+    netbox: NetBoxAdapter;
+    maas: MaasAdapter;
+    redfish: RedfishAdapter;
 }

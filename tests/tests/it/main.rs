@@ -8,15 +8,20 @@
 
 mod architecture;
 mod aws;
+mod baremetal;
 mod binary;
 mod cloudforms;
 mod conformance;
 mod crash;
 mod inventory;
+mod ironic;
 mod laws;
+mod maas;
+mod netbox;
 mod packet;
 mod plane;
 mod rbac;
+mod redfish;
 mod servers;
 mod store_kube;
 mod watch;

@@ -1,0 +1,78 @@
+//! What the suites of fetcher-baremetal's kinds share: one run of the binary into a file store, and what it left there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use fetcher_tests::fetcher::Fetcher;
+use serde_json::Value;
+
+/// A folder with a configuration and an inventory file.
+pub(crate) struct Desk {
+    dir: tempfile::TempDir,
+    fetcher: Fetcher,
+}
+
+impl Desk {
+    /// A fetcher with these sources, as they stand under `baremetal.sources`, and this selector.
+    pub(crate) fn new(sources: &str, selector: &str) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let fetcher =
+            Fetcher::new("fetcher-baremetal", dir.path())?.args(["--config", "config.yaml"]);
+        let desk = Self { dir, fetcher };
+        desk.configure(sources, selector)?;
+        Ok(desk)
+    }
+
+    /// Writes the configuration anew.
+    pub(crate) fn configure(&self, sources: &str, selector: &str) -> Result<()> {
+        let config = format!(
+            "selector: '{selector}'\nstore: {{file: {{path: inventory.json}}}}\n\
+             listen: 127.0.0.1:0\nbaremetal:\n  sources:\n{sources}\n"
+        );
+        Ok(std::fs::write(self.dir.path().join("config.yaml"), config)?)
+    }
+
+    /// Its folder.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The binary with its configuration.
+    pub(crate) const fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
+    }
+
+    /// One run: its exit code and its document.
+    pub(crate) async fn once(&self, arguments: &[&str]) -> Result<(i32, Value)> {
+        let ran = self.fetcher.run(&[&["--once", "--output", "json"], arguments].concat()).await?;
+        let document = serde_json::from_str(&ran.stdout);
+        Ok((ran.code, document.with_context(|| format!("{} {}", ran.stdout, ran.stderr))?))
+    }
+
+    /// One run that must be whole: the report of its only source.
+    pub(crate) async fn round(&self) -> Result<Value> {
+        let (code, document) = self.once(&[]).await?;
+        ensure!(code == 0, "exit {code}: {document}");
+        Ok(document["sources"][0].clone())
+    }
+
+    /// Hosts by the id of their machine.
+    pub(crate) fn hosts(&self) -> Result<BTreeMap<String, Value>> {
+        let text = std::fs::read_to_string(self.dir.path().join("inventory.json"))?;
+        let list: Value = serde_json::from_str(&text)?;
+        let id = |host: &Value| host["spec"]["machineID"].as_str().unwrap_or_default().to_owned();
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        Ok(items.into_iter().map(|host| (id(&host), host)).collect())
+    }
+
+    /// The text of the file store.
+    pub(crate) fn text(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.dir.path().join("inventory.json"))?)
+    }
+}
+
+/// What a report counts, as `created updated gone unchanged`.
+pub(crate) fn counts(report: &Value) -> [u64; 4] {
+    ["created", "updated", "gone", "unchanged"].map(|key| report[key].as_u64().unwrap_or(u64::MAX))
+}

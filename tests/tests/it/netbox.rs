@@ -1,0 +1,106 @@
+//! fetcher-baremetal against a NetBox with its traps, and all five kinds in one run with one of them down.
+
+use anyhow::{Result, ensure};
+use fetcher_tests::fake_bmc::{FakeBmcs, PASSWORD, USER, system};
+use fetcher_tests::fake_maas::{FakeMaas, KEY, machine};
+use fetcher_tests::fake_netbox::{FakeNetBox, TOKEN, device};
+use fetcher_tests::servers::ironic::Ironic;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+use crate::baremetal::{Desk, counts};
+
+fn source(netbox: &FakeNetBox) -> String {
+    format!(
+        "    - netbox: {{name: dc1, url: '{}', token: {{file: token}}, http: {{requestsPerSecond: 100}}}}",
+        netbox.url
+    )
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_the_filter_makes_no_host_of_what_is_not_selected() -> Result<()> {
+    let mut devices: Vec<_> = (1..=120).map(device).collect();
+    for device in devices.iter_mut().skip(100) {
+        device["tags"] = json!([{"slug": "spare"}]);
+    }
+    let netbox = FakeNetBox::start(devices, 50).await?;
+    let desk = Desk::new(&source(&netbox), "inventory")?;
+    std::fs::write(desk.dir().join("token"), TOKEN)?;
+    assert_eq!(counts(&desk.round().await?), [100, 0, 0, 0]);
+    netbox.world().ignores_filters = true;
+    let report = desk.round().await?;
+    assert_eq!((report["listed"].as_u64(), counts(&report)), (Some(120), [0, 0, 0, 100]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tag_deleted_in_netbox_marks_nothing() -> Result<()> {
+    let netbox = FakeNetBox::start((1..=9).map(device).collect(), 50).await?;
+    let desk = Desk::new(&source(&netbox), "inventory")?;
+    std::fs::write(desk.dir().join("token"), TOKEN)?;
+    desk.round().await?;
+    let before = desk.text()?;
+    for device in &mut netbox.world().devices {
+        device["tags"] = json!([]);
+    }
+    let (code, run) = desk.once(&[]).await?;
+    assert_eq!(code, 1);
+    let said = run["sources"][0]["error"].as_str().unwrap_or_default();
+    ensure!(said.contains("inventory is not one of"), "{said}");
+    assert_eq!(desk.text()?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_of_five_kinds_that_is_down_stops_none_of_the_others() -> Result<()> {
+    let ironic = Ironic::start().await?;
+    let node = json!({"name": "bm-1", "driver": "fake-hardware", "extra": {"inventory": "yes"}});
+    ironic
+        .request(reqwest::Method::POST, "/v1/nodes")
+        .json(&node)
+        .send()
+        .await?
+        .error_for_status()?;
+    let netbox = FakeNetBox::start(vec![device(1)], 50).await?;
+    let maas = FakeMaas::start(vec![machine("4y3h7n")]).await?;
+    let bmcs = FakeBmcs::start(BTreeMap::from([("bmc1".to_owned(), vec![system(1)])]), 50).await?;
+    let sources = format!(
+        "{}\n    - ironic: {{name: dc1, url: '{}'}}\n    - maas: {{name: dc1, url: '{}', apiKey: {{file: key}}}}\n    \
+         - redfish: {{endpoints: [{{name: bmc1, url: '{}'}}], tags: {{inventory: ''}}, \
+         auth: {{user: {USER}, password: {{file: password}}}}}}\n    \
+         - file: {{name: dc1, path: machines.yaml}}",
+        source(&netbox),
+        ironic.url(),
+        maas.url,
+        bmcs.url("bmc1"),
+    );
+    let desk = Desk::new(&sources, "inventory")?;
+    for (name, text) in [("token", TOKEN), ("key", KEY), ("password", PASSWORD)] {
+        std::fs::write(desk.dir().join(name), text)?;
+    }
+    let list = "machines:\n  - {id: m1, state: Running, tags: {inventory: ''}}\n...\n";
+    std::fs::write(desk.dir().join("machines.yaml"), list)?;
+    let (code, run) = desk.once(&[]).await?;
+    assert_eq!((code, desk.hosts()?.len()), (0, 5), "{run}");
+    drop(maas);
+    netbox.world().devices.iter_mut().for_each(|device| device["name"] = json!("renamed"));
+    let (code, run) = desk.once(&[]).await?;
+    assert_eq!(code, 1, "{run}");
+    let result = |name: &str| {
+        let all = run["sources"].as_array().cloned().unwrap_or_default();
+        let of = all.into_iter().find(|source| source["source"] == name).unwrap_or_default();
+        (
+            of["result"].clone(),
+            of["updated"].clone(),
+            of["error"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let (state, _, error) = result("baremetal-maas-dc1");
+    assert_eq!(state, "failed", "{run}");
+    ensure!(error.contains("no connection"), "{error}");
+    assert_eq!(result("baremetal-netbox-dc1").1, 1, "the others went on: {run}");
+    for name in ["baremetal-ironic-dc1", "baremetal-redfish-bmc1", "baremetal-file-dc1"] {
+        assert_eq!(result(name).0, "complete", "{name}: {run}");
+    }
+    Ok(())
+}
