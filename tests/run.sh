@@ -16,5 +16,7 @@ tests/setup/control-plane.sh >/dev/null
 
 # One target folder for all checkouts: a fresh clone compiles what has changed, not the world.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
-cargo build --workspace --bins
+# All targets, not the binaries alone: the tests' own dependencies switch on features, and the AWS SDK would be
+# compiled once without them and once with.
+cargo build --workspace --all-targets
 cargo test --workspace "$@"
