@@ -60,7 +60,7 @@ impl Adapter for MaasAdapter {
             Change::Add(n) => self.fake.world().machines.push(machine(&id(n))),
             Change::Remove(n) => self.fake.world().machines.retain(|m| m["system_id"] != id(n)),
             Change::Role(n, role) => {
-                let annotations = role.map_or(json!({}), |role| json!({ "role": role }));
+                let annotations = role.map_or_else(|| json!({}), |role| json!({ "role": role }));
                 self.set(n, "workload_annotations", annotations);
             }
             Change::Name(n, name) => self.set(n, "fqdn", json!(name)),

@@ -20,6 +20,11 @@ pub struct RedfishAdapter {
     password: tempfile::TempPath,
 }
 
+/// Whether this is the n-th system.
+fn is(system: &Value, n: usize) -> bool {
+    system["Id"].as_str().and_then(|id| id.parse().ok()) == Some(n)
+}
+
 impl RedfishAdapter {
     fn with(&self, change: impl FnOnce(&mut Vec<Value>)) {
         change(self.fake.world().bmcs.entry(BMC.to_owned()).or_default());
@@ -27,7 +32,7 @@ impl RedfishAdapter {
 
     fn set(&self, n: usize, key: &str, value: Value) {
         self.with(|all| {
-            if let Some(system) = all.iter_mut().find(|system| system["Id"] == n.to_string()) {
+            if let Some(system) = all.iter_mut().find(|system| is(system, n)) {
                 system[key] = value;
             }
         });
@@ -63,12 +68,12 @@ impl Adapter for RedfishAdapter {
     fn change(&self, change: Change) -> Can {
         match change {
             Change::Add(n) => self.with(|all| all.push(system(n))),
-            Change::Remove(n) => self.with(|all| all.retain(|s| s["Id"] != n.to_string())),
+            Change::Remove(n) => self.with(|all| all.retain(|s| !is(s, n))),
             Change::Role(..) => return Err("its tags are those of the configuration"),
             Change::Name(n, name) => self.set(n, "HostName", json!(name)),
             Change::UnknownState(n) => self.set(n, "PowerState", json!("meditating")),
             Change::Bare(n) => self.with(|all| {
-                if let Some(system) = all.iter_mut().find(|s| s["Id"] == n.to_string()) {
+                if let Some(system) = all.iter_mut().find(|s| is(s, n)) {
                     *system = json!({"Id": n.to_string(), "Name": "System", "UUID": uuid(n)});
                 }
             }),
@@ -86,7 +91,7 @@ impl Adapter for RedfishAdapter {
             Change::Empty => self.with(Vec::clear),
             Change::RemoveOnTheWay(n) => self.fake.world().between(move |world| {
                 if let Some(all) = world.bmcs.get_mut(BMC) {
-                    all.retain(|system| system["Id"] != n.to_string());
+                    all.retain(|system| !is(system, n));
                 }
             }),
             Change::Hide(_) => return Err("its lookup reads the list again"),

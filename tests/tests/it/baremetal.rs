@@ -5,12 +5,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use fetcher_tests::fetcher::Fetcher;
+use fetcher_tests::ports;
 use serde_json::Value;
 
 /// A folder with a configuration and an inventory file.
 pub(crate) struct Desk {
     dir: tempfile::TempDir,
     fetcher: Fetcher,
+    port: u16,
 }
 
 impl Desk {
@@ -19,7 +21,7 @@ impl Desk {
         let dir = tempfile::tempdir()?;
         let fetcher =
             Fetcher::new("fetcher-baremetal", dir.path())?.args(["--config", "config.yaml"]);
-        let desk = Self { dir, fetcher };
+        let desk = Self { dir, fetcher, port: ports::free()? };
         desk.configure(sources, selector)?;
         Ok(desk)
     }
@@ -28,7 +30,8 @@ impl Desk {
     pub(crate) fn configure(&self, sources: &str, selector: &str) -> Result<()> {
         let config = format!(
             "selector: '{selector}'\nstore: {{file: {{path: inventory.json}}}}\n\
-             listen: 127.0.0.1:0\nbaremetal:\n  sources:\n{sources}\n"
+             schedule: every 2s\nlisten: 127.0.0.1:{}\nbaremetal:\n  sources:\n{sources}\n",
+            self.port
         );
         Ok(std::fs::write(self.dir.path().join("config.yaml"), config)?)
     }
@@ -36,6 +39,11 @@ impl Desk {
     /// Its folder.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Where a daemon listens.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     /// The binary with its configuration.

@@ -1,14 +1,28 @@
 //! fetcher-baremetal against a NetBox with its traps, and all five kinds in one run with one of them down.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use fetcher_tests::fake_bmc::{FakeBmcs, PASSWORD, USER, system};
 use fetcher_tests::fake_maas::{FakeMaas, KEY, machine};
 use fetcher_tests::fake_netbox::{FakeNetBox, TOKEN, device};
+use fetcher_tests::poll::poll_until;
 use fetcher_tests::servers::ironic::Ironic;
 use serde_json::json;
-use std::collections::BTreeMap;
 
 use crate::baremetal::{Desk, counts};
+
+/// The sources of all five kinds.
+const SOURCES: [&str; 5] = [
+    "baremetal-file-dc1",
+    "baremetal-ironic-dc1",
+    "baremetal-maas-dc1",
+    "baremetal-netbox-dc1",
+    "baremetal-redfish-bmc1",
+];
+/// The one that is taken down.
+const DOWN: &str = "baremetal-maas-dc1";
 
 fn source(netbox: &FakeNetBox) -> String {
     format!(
@@ -102,5 +116,32 @@ async fn one_of_five_kinds_that_is_down_stops_none_of_the_others() -> Result<()>
     for name in ["baremetal-ironic-dc1", "baremetal-redfish-bmc1", "baremetal-file-dc1"] {
         assert_eq!(result(name).0, "complete", "{name}: {run}");
     }
+    shows_the_one_that_is_down(&desk).await
+}
+
+/// The same as a daemon: its log and its metrics name the source that is down, and no other.
+async fn shows_the_one_that_is_down(desk: &Desk) -> Result<()> {
+    let mut daemon = desk.fetcher().start(&["--log-format", "json"]).await?;
+    let url = format!("http://127.0.0.1:{}/metrics", desk.port());
+    let failures = |metrics: &str, source: &str| {
+        let sample = format!("fetcher_source_consecutive_failures{{source=\"{source}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&sample)?.parse::<f64>().ok())
+    };
+    let metrics = poll_until("a round of each source", Duration::from_secs(60), async || {
+        let Ok(answer) = reqwest::get(&url).await else { return Ok(None) };
+        let metrics = answer.text().await?;
+        let ended = SOURCES.iter().all(|source| failures(&metrics, source).is_some());
+        let down = failures(&metrics, DOWN).is_some_and(|count| count >= 1.0);
+        Ok((ended && down).then_some(metrics))
+    })
+    .await?;
+    for source in SOURCES.iter().filter(|source| **source != DOWN) {
+        assert_eq!(failures(&metrics, source), Some(0.0), "{source}: {metrics}");
+    }
+    let ended = daemon.terminate(Duration::from_secs(20)).await?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let log = daemon.stdout() + &daemon.stderr();
+    let is_named = |line: &str| line.contains(DOWN) && line.contains("no connection");
+    ensure!(log.lines().any(is_named), "the log does not say which: {log}");
     Ok(())
 }
