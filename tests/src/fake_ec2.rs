@@ -145,8 +145,7 @@ fn page(there: usize, account: &str, region: &str, body: &str) -> String {
     );
     if asked {
         for number in (1..).map_while(|at| parameter(body, &format!("Filter.1.Value.{at}"))) {
-            let number =
-                number.strip_prefix("i-").and_then(|hex| usize::from_str_radix(hex, 16).ok());
+            let number = number.get(11..).and_then(|hex| usize::from_str_radix(hex, 16).ok());
             if let Some(number) = number.filter(|number| *number < there) {
                 instance(&mut xml, number, account, region);
             }
@@ -163,15 +162,27 @@ fn page(there: usize, account: &str, region: &str, body: &str) -> String {
     xml
 }
 
+/// The id of instance `n`: another one in every region of every account, as at AWS. Its last eight digits are `n`.
+#[must_use]
+pub fn id(n: usize, account: &str, region: &str) -> String {
+    // FNV-1a; of this many regions, no two meet in 36 bits.
+    let place =
+        account.bytes().chain(region.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("i-{:09x}{n:08x}", place >> 28)
+}
+
 /// An instance as a web server of an ordinary account has it.
 fn instance(xml: &mut String, n: usize, account: &str, region: &str) {
     let (a, b, c) = (n >> 16 & 0xff, n >> 8 & 0xff, n & 0xff);
     let zone = ["a", "b", "c"][n % 3];
     let team = n % 40;
+    let id = id(n, account, region);
     let _ = write!(
         xml,
         "<item><reservationId>r-{n:017x}</reservationId><ownerId>{account}</ownerId><groupSet/><instancesSet><item>\
-         <instanceId>i-{n:017x}</instanceId><imageId>ami-0f00ba400f00ba400</imageId>\
+         <instanceId>{id}</instanceId><imageId>ami-0f00ba400f00ba400</imageId>\
          <instanceState><code>16</code><name>running</name></instanceState>\
          <privateDnsName>ip-10-{a}-{b}-{c}.{region}.compute.internal</privateDnsName>\
          <dnsName>ec2-203-0-{b}-{c}.{region}.compute.amazonaws.com</dnsName><reason/><keyName>fleet</keyName>\

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use fetcher_tests::fake_ec2::{FakeEc2, World};
+use fetcher_tests::fake_ec2::{self, FakeEc2, World};
 use fetcher_tests::fetcher::Fetcher;
 use fetcher_tests::servers::moto::Moto;
 use serde_json::{Value, json};
@@ -309,7 +309,7 @@ async fn a_vanished_instance_needs_a_lookup_and_its_time() -> Result<()> {
     std::fs::write(run.path("inventory.json"), aged.replace(day, "2020-01-01"))?;
     let old = run.once().await?;
     assert_eq!((old.code, old.sum("gone")), (0, 1), "{}", old.report);
-    let gone = name(&format!("i-{:017x}", 29));
+    let gone = name(&fake_ec2::id(29, OURS, REGIONS[0]));
     assert_eq!(present(&run.hosts()?[&gone])["reason"], "Vanished");
     Ok(())
 }
