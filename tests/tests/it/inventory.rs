@@ -294,7 +294,8 @@ async fn the_daemon_keeps_up_and_a_round_without_change_asks_for_nothing() -> Re
         Ok((running == 20).then_some(()))
     })
     .await?;
-    let audit = house.namespace.audit();
+    let mut audit = house.namespace.audit();
+    audit.restart().await?;
     house.list(20, 0..1, |_| "")?;
     poll_until("the one that left is marked", soon, async || {
         let hosts = house.hosts().await?;
