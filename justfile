@@ -1,8 +1,5 @@
 # The recipes of the house; `just` alone lists them. Those of CI are in .ci/run.
 
-cache := env("FETCHER_CACHE", env("XDG_CACHE_HOME", env("HOME") / ".cache") / "fetcher-fleet")
-export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", cache / "target")
-
 [private]
 default:
     @just --list

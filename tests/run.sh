@@ -14,8 +14,6 @@ say "Provider servers and control plane (cached in $cache)"
 for server in moto ironic sushy-tools; do tests/setup/python.sh "$server" >/dev/null; done
 tests/setup/control-plane.sh >/dev/null
 
-# One target folder for all checkouts: a fresh clone compiles what has changed, not the world.
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 # All targets, not the binaries alone: the tests' own dependencies switch on features, and the AWS SDK would be
 # compiled once without them and once with.
 cargo build --workspace --all-targets
