@@ -106,9 +106,7 @@ impl Reading<'_> {
                 })
                 .await?;
             progress.page(page.resources.len());
-            let rows = page.resources.iter().map(|row| self.row(row, &mut texts));
-            let rows = rows.collect::<Result<_, _>>()?;
-            if paging.take(rows, numbers(&page))? == Step::Whole {
+            if take(&mut paging, &page, self.only_on, &mut texts)? == Step::Whole {
                 return distinct(paging.into_machines());
             }
         }
@@ -135,7 +133,7 @@ impl Reading<'_> {
             )));
         }
         let mut texts = Interner::default();
-        let rows = page.resources.iter().map(|row| self.row(row, &mut texts));
+        let rows = page.resources.iter().map(|row| self::row(row, self.only_on, &mut texts));
         let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
         let found: Vec<_> = rows.into_iter().filter_map(|row| row.machine).collect();
         if let Some(stranger) = found.iter().find(|machine| !ids.contains(&machine.id)) {
@@ -149,20 +147,31 @@ impl Reading<'_> {
         let missing = ids.iter().filter(|id| !is_found(id)).cloned().collect();
         Ok(Lookup::Answered { found, missing })
     }
+}
 
-    /// A row that is not there is kept as a row, for the count, without a machine.
-    fn row<T: Resource>(&self, row: &T, texts: &mut Interner) -> Result<Row, FetchError> {
-        let id = Text::from(row.id());
-        if !row.is_listed() || (self.only_on && !row.is_on()) {
-            return Ok(Row { id, machine: None });
-        }
-        match row.machine(texts) {
-            Some(machine) => Ok(Row { id, machine: Some(machine) }),
-            None => Err(FetchError::inconsistent(format!(
-                "{}/{id:?} has no guid, which is the identity",
-                T::PATH
-            ))),
-        }
+/// Takes in a page; `only_on`: rows that are not switched on count as absent.
+pub(crate) fn take<T: Resource>(
+    paging: &mut Paging,
+    page: &Page<T>,
+    only_on: bool,
+    texts: &mut Interner,
+) -> Result<Step, FetchError> {
+    let rows = page.resources.iter().map(|row| self::row(row, only_on, texts));
+    paging.take(rows.collect::<Result<_, _>>()?, numbers(page))
+}
+
+/// A row that is not there is kept as a row, for the count, without a machine.
+fn row<T: Resource>(row: &T, only_on: bool, texts: &mut Interner) -> Result<Row, FetchError> {
+    let id = Text::from(row.id());
+    if !row.is_listed() || (only_on && !row.is_on()) {
+        return Ok(Row { id, machine: None });
+    }
+    match row.machine(texts) {
+        Some(machine) => Ok(Row { id, machine: Some(machine) }),
+        None => Err(FetchError::inconsistent(format!(
+            "{}/{id:?} has no guid, which is the identity",
+            T::PATH
+        ))),
     }
 }
 
@@ -194,7 +203,7 @@ fn guid_filter(at: usize, guid: &str) -> Result<String, FetchError> {
 }
 
 /// The machines, if no two have one identity.
-fn distinct(machines: Vec<Machine>) -> Result<Vec<Machine>, FetchError> {
+pub(crate) fn distinct(machines: Vec<Machine>) -> Result<Vec<Machine>, FetchError> {
     let mut seen = HashSet::with_capacity(machines.len());
     match machines.iter().find(|machine| !seen.insert(&machine.id)) {
         None => Ok(machines),

@@ -9,6 +9,8 @@ pub mod config;
 mod map;
 mod paging;
 pub mod provider;
+#[doc(hidden)]
+pub mod recorded;
 mod session;
 
 #[cfg(test)]

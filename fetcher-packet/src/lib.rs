@@ -8,6 +8,8 @@ pub mod config;
 mod map;
 mod paging;
 pub mod provider;
+#[doc(hidden)]
+pub mod recorded;
 
 #[cfg(test)]
 #[allow(unreachable_pub, dead_code, reason = "the test bed is shared between crates")]

@@ -96,9 +96,7 @@ impl Packet {
             }
             let page: DevicePage = self.page(call).await?;
             progress.page(page.devices.len());
-            let map = |device| map::machine(device, project, &mut texts);
-            let machines = page.devices.iter().map(map).collect();
-            if paging.take(machines, page.meta)? == Step::Whole {
+            if take(&mut paging, &page, project, &mut texts)? == Step::Whole {
                 return Ok(paging.into_items());
             }
         }
@@ -247,13 +245,24 @@ impl provider::Provider for Packet {
     }
 }
 
+/// Takes in a page of the devices of `project`.
+pub(crate) fn take(
+    paging: &mut Paging<Machine>,
+    page: &DevicePage,
+    project: &str,
+    texts: &mut Interner,
+) -> Result<Step, FetchError> {
+    let map = |device| map::machine(device, project, texts);
+    paging.take(page.devices.iter().map(map).collect(), page.meta)
+}
+
 fn is_json(answer: &Answer) -> bool {
     let kind = answer.header("content-type").unwrap_or_default().trim_start();
     kind.to_ascii_lowercase().starts_with("application/json")
 }
 
 /// The body of a 2xx answer. One of another kind is not quoted: it could be a device with its root password.
-fn body<T: DeserializeOwned>(answer: Answer) -> Result<T, FetchError> {
+pub(crate) fn body<T: DeserializeOwned>(answer: Answer) -> Result<T, FetchError> {
     let answer = answer.ok()?;
     if !is_json(&answer) {
         let kind = answer.header("content-type").unwrap_or("no content type");

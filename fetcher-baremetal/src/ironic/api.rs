@@ -251,13 +251,13 @@ impl Api {
 }
 
 /// A 404 is only believed when Ironic itself says it: a proxy's page is no evidence.
-fn is_no_such_entry(answer: &Answer) -> bool {
+pub(super) fn is_no_such_entry(answer: &Answer) -> bool {
     answer.status.as_u16() == 404
         && wire::fault(&answer.body).is_some_and(|said| said.contains("could not be found"))
 }
 
 /// What a failed answer means, in Ironic's own words where it has some.
-fn failure(answer: &Answer) -> FetchError {
+pub(super) fn failure(answer: &Answer) -> FetchError {
     match wire::fault(&answer.body) {
         Some(said) => answer.failure_saying(&said),
         None => answer.failure(),

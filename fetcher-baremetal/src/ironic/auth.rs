@@ -35,9 +35,9 @@ pub(super) struct Session {
 }
 
 #[derive(Clone, Debug)]
-struct Token {
-    secret: Secret,
-    scope: Scope,
+pub(super) struct Token {
+    pub(super) secret: Secret,
+    pub(super) scope: Scope,
     until: Option<Instant>,
 }
 
@@ -139,7 +139,7 @@ struct IssuedToken {
 
 /// The token out of Keystone's answer. Its life is the difference of two of Keystone's own times: our clock is
 /// not asked what the time is there.
-fn token(answer: Answer, now: Instant) -> Result<Token, FetchError> {
+pub(super) fn token(answer: Answer, now: Instant) -> Result<Token, FetchError> {
     let secret = answer.header("X-Subject-Token").map(Secret::new).ok_or_else(|| {
         FetchError::inconsistent("Keystone gave no X-Subject-Token; check the url of keystone")
     })?;

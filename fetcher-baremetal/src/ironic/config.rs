@@ -153,7 +153,7 @@ impl Default for Fields {
     }
 }
 
-fn default_tags() -> Vec<Place> {
+pub(super) fn default_tags() -> Vec<Place> {
     ["extra.tags", "extra", "traits"].iter().filter_map(|text| text.parse().ok()).collect()
 }
 

@@ -10,11 +10,26 @@ use fetcher_core::machine::{
 
 use super::config::Fields;
 use super::place::Place;
-use super::wire::Node;
+use super::wire::{Node, Port};
 use crate::normal;
 
 /// The MACs of each node, by its uuid.
 pub(super) type Macs = BTreeMap<String, Vec<String>>;
+
+/// Adds the MAC of a port to those of its node.
+pub(super) fn add_port(macs: &mut Macs, port: Port) {
+    if let (Some(node), Some(mac)) = (port.node_uuid, normal::mac(port.address.as_deref())) {
+        macs.entry(node).or_default().push(mac);
+    }
+}
+
+/// The MACs of each node in order, each once.
+pub(super) fn sort(macs: &mut Macs) {
+    for of_node in macs.values_mut() {
+        of_node.sort_unstable();
+        of_node.dedup();
+    }
+}
 
 /// What the configuration says of where to look.
 #[derive(Clone, Debug)]

@@ -8,6 +8,8 @@ mod auth;
 mod config;
 mod map;
 mod place;
+#[doc(hidden)]
+pub mod recorded;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use super::api::{Api, Version};
 use super::auth::{Auth, Scope};
 use super::config::Config;
 use super::map::{self, Macs, Rules};
-use crate::normal::{Unique, mac};
+use crate::normal::Unique;
 
 /// Lookups in flight.
 const LOOKUPS: usize = 4;
@@ -58,18 +58,8 @@ impl Ironic {
 
     /// The MACs of all nodes, each node's in order.
     async fn macs(&self, version: Version) -> Result<Macs, FetchError> {
-        let mut macs = self
-            .api
-            .ports(version, Macs::new, |macs, port| {
-                if let (Some(node), Some(mac)) = (port.node_uuid, mac(port.address.as_deref())) {
-                    macs.entry(node).or_default().push(mac);
-                }
-            })
-            .await?;
-        for of_node in macs.values_mut() {
-            of_node.sort_unstable();
-            of_node.dedup();
-        }
+        let mut macs = self.api.ports(version, Macs::new, map::add_port).await?;
+        map::sort(&mut macs);
         Ok(macs)
     }
 

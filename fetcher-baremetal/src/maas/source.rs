@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use fetcher_core::app::InvalidConfig;
 use fetcher_core::http::Http;
-use fetcher_core::machine::{Interner, Text};
+use fetcher_core::machine::{Interner, Machine, Text};
 use fetcher_core::provider::{Fetch, FetchError, Finding, Listing, Lookup};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::api::{self, Api, pushed_down};
 use super::config::Config;
-use super::map;
+use super::{map, wire};
 use crate::normal::Unique;
 
 /// Lookups in flight.
@@ -38,12 +38,7 @@ impl Maas {
     pub(crate) async fn fetch(&self, request: Fetch<'_>) -> Result<Listing, FetchError> {
         let listed = self.api.machines(&pushed_down(request.selector)).await?;
         request.progress.page(listed.len());
-        let mut interner = Interner::default();
-        let mut all = Unique::default();
-        for machine in listed.iter().filter(|machine| self.dpus || !machine.is_dpu) {
-            all.add(map::machine(machine, &mut interner))?;
-        }
-        Ok(Listing { machines: all.into_machines().into(), notes: Vec::new() })
+        Ok(Listing { machines: machines(&listed, self.dpus)?.into(), notes: Vec::new() })
     }
 
     /// Each machine by its id; only MAAS's own "No Machine matches" counts as missing.
@@ -81,4 +76,14 @@ impl Maas {
             Err(error) => Finding { ok: false, text: format!("{place}: {error}") },
         }
     }
+}
+
+/// What is listed as machines, each once; `dpus`: smart network cards too.
+pub(super) fn machines(listed: &[wire::Machine], dpus: bool) -> Result<Vec<Machine>, FetchError> {
+    let mut interner = Interner::default();
+    let mut all = Unique::default();
+    for machine in listed.iter().filter(|machine| dpus || !machine.is_dpu) {
+        all.add(map::machine(machine, &mut interner))?;
+    }
+    Ok(all.into_machines())
 }

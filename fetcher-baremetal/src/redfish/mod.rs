@@ -7,6 +7,8 @@ mod api;
 mod auth;
 mod config;
 mod map;
+#[doc(hidden)]
+pub mod recorded;
 mod source;
 #[cfg(test)]
 mod tests;

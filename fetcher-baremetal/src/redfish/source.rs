@@ -142,7 +142,7 @@ impl Redfish {
 }
 
 /// The address of a system without what differs between firmwares: a slash at its end.
-fn path(id: &str) -> String {
+pub(super) fn path(id: &str) -> String {
     id.trim_end_matches('/').to_owned()
 }
 

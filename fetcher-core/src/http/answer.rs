@@ -30,6 +30,21 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// A body out of a recording, as an answer of status 200 with JSON: so that what reads answers can be held to
+    /// recorded and to made-up ones without a server.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn recorded(body: &[u8]) -> Self {
+        let json = header::HeaderValue::from_static("application/json");
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
+            body: Bytes::copy_from_slice(body),
+            place: "recording".to_owned(),
+            hidden: Hidden::default(),
+        }
+    }
+
     /// A header as text, if it is there and is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
