@@ -26,6 +26,7 @@ use crate::fake_faults::Fault;
 pub mod cases;
 mod cloudforms;
 mod file;
+mod ironic;
 mod maas;
 mod netbox;
 mod packet;
@@ -33,6 +34,7 @@ mod redfish;
 
 pub use cloudforms::CloudformsAdapter;
 pub use file::FileAdapter;
+pub use ironic::IronicAdapter;
 pub use maas::MaasAdapter;
 pub use netbox::NetBoxAdapter;
 pub use packet::PacketAdapter;

@@ -203,7 +203,7 @@ impl Api for Served {
             "auth" if request.method == "DELETE" => {
                 world.logouts += 1;
                 world.tokens.clear();
-                Answer(204, "application/json", Vec::new())
+                Answer::new(204, "application/json", "")
             }
             "vms" | "hosts" | "providers" => {
                 let answer = collection(&world, path, request);

@@ -116,6 +116,8 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// Its headers.
     pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
 }
 
 impl Request {
@@ -135,14 +137,31 @@ impl Request {
     }
 }
 
-/// An answer: status, content type, body.
+/// An answer.
 #[derive(Debug)]
-pub struct Answer(pub u16, pub &'static str, pub Vec<u8>);
+pub struct Answer {
+    status: u16,
+    kind: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
 
 impl Answer {
+    /// Status, content type, body.
+    pub fn new(status: u16, kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, kind, headers: Vec::new(), body: body.into() }
+    }
+
     /// JSON.
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
-        Self(status, "application/json", body.to_string().into_bytes())
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    /// The same with a header more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 }
 
@@ -167,10 +186,12 @@ impl Drop for Server {
 pub async fn serve(api: Arc<impl Api>, script: Arc<Script>) -> std::io::Result<Server> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let origin = format!("http://{}", listener.local_addr()?);
-    let app = axum::Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| {
-        let (api, script) = (Arc::clone(&api), Arc::clone(&script));
-        async move { respond(&*api, &script, &method, &uri, headers).await }
-    });
+    let app = axum::Router::new().fallback(
+        move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+            let (api, script) = (Arc::clone(&api), Arc::clone(&script));
+            async move { respond(&*api, &script, &method, &uri, headers, body).await }
+        },
+    );
     let task = tokio::spawn(async move {
         // Ends with the task only.
         let _ = axum::serve(listener, app).await;
@@ -184,6 +205,7 @@ async fn respond(
     method: &Method,
     uri: &Uri,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Response {
     let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let query: Vec<(String, String)> = pairs.into_owned().collect();
@@ -191,7 +213,7 @@ async fn respond(
     let call = format!("{method} {}?{}", uri.path(), shown.join("&"));
     lock(&script.calls).push(call.clone());
     let request =
-        Request { method: method.to_string(), path: uri.path().to_owned(), query, headers };
+        Request { method: method.to_string(), path: uri.path().to_owned(), query, headers, body };
     match script.next(&call) {
         None => whole(api.answer(&request)),
         Some(fault) => faulty(fault, || api.answer(&request)).await,
@@ -200,16 +222,13 @@ async fn respond(
 
 async fn faulty(fault: Fault, answer: impl FnOnce() -> Answer) -> Response {
     match fault {
-        Fault::Says(status, kind, body) => whole(Answer(status, kind, body.into())),
+        Fault::Says(status, kind, body) => whole(Answer::new(status, kind, body)),
         Fault::Html => {
             let page = b"<!DOCTYPE html><title>Welcome</title><p>It works!".to_vec();
-            whole(Answer(200, "text/html; charset=utf-8", page))
+            whole(Answer::new(200, "text/html; charset=utf-8", page))
         }
-        Fault::OtherKind => {
-            let Answer(status, _, body) = answer();
-            whole(Answer(status, "text/plain", body))
-        }
-        Fault::Dropped => truncated(Answer(200, "application/json", vec![b' '])),
+        Fault::OtherKind => whole(Answer { kind: "text/plain", ..answer() }),
+        Fault::Dropped => truncated(Answer::new(200, "application/json", " ")),
         Fault::Truncated => truncated(answer()),
         Fault::Slow(by) => {
             pause(by).await;
@@ -220,24 +239,19 @@ async fn faulty(fault: Fault, answer: impl FnOnce() -> Answer) -> Response {
             whole(Answer::json(200, &serde_json::json!({ "filler": filler })))
         }
         Fault::Throttled(after) => {
-            let mut response = whole(Answer(429, "text/plain", b"Retry later".to_vec()));
+            let mut response = Answer::new(429, "text/plain", "Retry later");
             if let Some(seconds) = after {
-                response.headers_mut().insert("retry-after", seconds.into());
+                response = response.with("retry-after", seconds.to_string());
             }
-            response
+            whole(response)
         }
-        Fault::Redirect(to) => {
-            let mut response = whole(Answer(302, "text/plain", Vec::new()));
-            if let Ok(to) = to.parse() {
-                response.headers_mut().insert("location", to);
-            }
-            response
-        }
+        Fault::Redirect(to) => whole(Answer::new(302, "text/plain", "").with("location", to)),
         Fault::Edited(edit) => {
-            let Answer(status, _, body) = answer();
-            let mut value = serde_json::from_slice(&body).unwrap_or_default();
+            let mut answer = answer();
+            let mut value = serde_json::from_slice(&answer.body).unwrap_or_default();
             edit(&mut value);
-            whole(Answer::json(status, &value))
+            answer.body = value.to_string().into_bytes();
+            whole(answer)
         }
     }
 }
@@ -247,25 +261,30 @@ async fn pause(by: Duration) {
     tokio::time::sleep(by).await;
 }
 
-fn whole(Answer(status, kind, body): Answer) -> Response {
-    built(status, kind, body.len(), Body::from(body))
+fn whole(mut answer: Answer) -> Response {
+    let body = std::mem::take(&mut answer.body);
+    built(answer, body.len(), Body::from(body))
 }
 
 /// Announces the whole body, sends half of it and breaks off.
-fn truncated(Answer(status, kind, body): Answer) -> Response {
-    let half = Bytes::copy_from_slice(body.get(..body.len() / 2).unwrap_or_default());
+fn truncated(answer: Answer) -> Response {
+    let half = Bytes::copy_from_slice(answer.body.get(..answer.body.len() / 2).unwrap_or_default());
     let broken = futures::stream::iter([
         Ok(half),
         Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut")),
     ]);
-    built(status, kind, body.len(), Body::from_stream(broken))
+    let length = answer.body.len();
+    built(answer, length, Body::from_stream(broken))
 }
 
-fn built(status: u16, kind: &str, length: usize, body: Body) -> Response {
-    let response = Response::builder()
-        .status(status)
-        .header("content-type", kind)
+fn built(answer: Answer, length: usize, body: Body) -> Response {
+    let mut response = Response::builder()
+        .status(answer.status)
+        .header("content-type", answer.kind)
         .header("content-length", length);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
     // Every status and header above is well-formed.
     response.body(body).unwrap_or_else(|_| Response::new(Body::empty()))
 }

@@ -78,7 +78,7 @@ pub fn machine(id: &str) -> Value {
 struct Served(Arc<Mutex<World>>);
 
 fn text(status: u16, said: &str) -> Answer {
-    Answer(status, "text/plain; charset=utf-8", said.as_bytes().to_vec())
+    Answer::new(status, "text/plain; charset=utf-8", said)
 }
 
 impl Api for Served {

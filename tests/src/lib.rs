@@ -32,6 +32,7 @@ pub mod fake_bmc;
 pub mod fake_cloudforms;
 pub mod fake_ec2;
 pub mod fake_faults;
+pub mod fake_ironic;
 pub mod fake_maas;
 pub mod fake_netbox;
 pub mod fake_packet;

@@ -1,8 +1,8 @@
 //! Every fetcher under the conformance suite: one test a case and adapter.
 
 use fetcher_tests::conformance::{
-    Adapter, CloudformsAdapter, FileAdapter, MaasAdapter, NetBoxAdapter, PacketAdapter,
-    RedfishAdapter, cases,
+    Adapter, CloudformsAdapter, FileAdapter, IronicAdapter, MaasAdapter, NetBoxAdapter,
+    PacketAdapter, RedfishAdapter, cases,
 };
 
 macro_rules! conformance {
@@ -32,6 +32,7 @@ conformance! {
     packet: PacketAdapter;
     cloudforms: CloudformsAdapter;
     file: FileAdapter;
+    ironic: IronicAdapter;
     netbox: NetBoxAdapter;
     maas: MaasAdapter;
     redfish: RedfishAdapter;
