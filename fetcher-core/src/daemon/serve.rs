@@ -348,7 +348,7 @@ impl<P: Provider> Loop<P> {
                     self.is_ready = true;
                     systemd::ready();
                 }
-                Err(_) => systemd::starting(),
+                Err(why) => systemd::starting(&why),
             }
         }
         match health.live(Instant::now()) {

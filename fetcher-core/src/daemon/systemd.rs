@@ -18,9 +18,10 @@ pub(super) fn beat() -> Duration {
     sd_notify::watchdog_enabled().map_or(BEAT, |within| (within / 3).min(BEAT))
 }
 
-/// Start-up goes on.
-pub(super) fn starting() {
+/// Start-up goes on, and what it waits for.
+pub(super) fn starting(why: &str) {
     tell(&[NotifyState::ExtendTimeoutUsec(PROLONGED)]);
+    status(&format!("Starting: {why}"));
 }
 
 /// Every source has ended a first attempt.
