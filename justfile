@@ -48,3 +48,7 @@ plane:
 # Run a fetcher: just run baremetal --once --file machines.yaml
 run PROVIDER *ARGS:
     cargo run -q -p fetcher-{{PROVIDER}} -- {{ARGS}}
+
+# deploy/systemd in a booted systemd (root, Debian; ten minutes, DOWN=20 for four).
+systemd:
+    tests/deploy/systemd.sh
