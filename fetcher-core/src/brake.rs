@@ -3,15 +3,16 @@
 //! It limits what is marked within an hour, not within a round, so that a slow leak is stopped like a loss at once.
 //! The Hosts themselves tell what was marked lately, so that `--once` knows it as well as a daemon.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::GoneOverride;
 use crate::confirm::{Confirmed, Mark, is_counted};
-use crate::decide::Evidence;
+use crate::decide::{Evidence, Verb};
 use crate::machine::Text;
-use crate::observed::Index;
+use crate::observed::{Entry, Index};
+use crate::plan::Plan;
 
 #[cfg(test)]
 mod tests;
@@ -84,11 +85,24 @@ impl Census {
     /// The census of one source.
     #[must_use]
     pub fn of(index: &Index, now: Timestamp) -> Self {
+        Self::after(index, &Plan::default(), now)
+    }
+
+    /// The census of one source as it will be once `plan` has made its new Hosts and taken back those that returned.
+    /// Counted before them, a round that comes right after would find another limit, and so would one that repairs
+    /// what a crash left of this one.
+    #[must_use]
+    pub fn after(index: &Index, plan: &Plan, now: Timestamp) -> Self {
+        let of = |verb| plan.changes.iter().filter(move |change| change.verb == verb);
+        let back: HashMap<&Text, Entry> = of(Verb::Return)
+            .filter_map(|change| Some((&change.host, index.hosts.get(&change.host)?.back(now))))
+            .collect();
+        let hosts = || index.hosts.iter().map(|(name, entry)| back.get(name).unwrap_or(entry));
         let then = now.saturating_sub(WINDOW).unwrap_or(Timestamp::MIN);
-        let hosts = || index.hosts.values();
-        let is_young = hosts().all(|entry| entry.first_seen.is_some_and(|seen| seen > then));
+        // A Host without a first sight tells no age: one that was just made, or one that cannot be read.
+        let is_young = hosts().filter_map(|entry| entry.first_seen).all(|seen| seen > then);
         let present = if is_young {
-            hosts().filter(|entry| entry.is_present() || entry.marks_since(then) > 0).count()
+            index.hosts.len() + of(Verb::Create).count()
         } else {
             hosts().filter(|entry| entry.was_present(then)).count()
         };

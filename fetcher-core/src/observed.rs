@@ -82,7 +82,22 @@ impl Entry {
         self.before.and_then(|absence| absence.until).or(self.first_seen)
     }
 
-    /// Whether the machine was there at `time`. A Host without a first sight was.
+    /// The entry once its machine is seen again at `now`: an earlier absence than the last is no longer recorded.
+    #[must_use]
+    pub fn back(&self, now: Timestamp) -> Self {
+        match &self.standing {
+            Standing::Gone(absence) => Self {
+                standing: Standing::Present,
+                before: Some(Absence { until: Some(now), ..*absence }),
+                ..self.clone()
+            },
+            Standing::Present | Standing::Bare | Standing::Deleting | Standing::Unreadable(_) => {
+                self.clone()
+            }
+        }
+    }
+
+    /// Whether the machine was there at `time`. A Host without a first sight was, unless it was just made.
     #[must_use]
     pub fn was_present(&self, time: Timestamp) -> bool {
         let covers = |absence: &Absence| {
@@ -94,7 +109,8 @@ impl Entry {
                 false
             }
         };
-        self.first_seen.is_none_or(|seen| seen <= time)
+        let is_new = matches!(self.standing, Standing::Bare);
+        self.first_seen.map_or(!is_new, |seen| seen <= time)
             && !gone
             && !self.before.as_ref().is_some_and(covers)
     }

@@ -142,15 +142,9 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
             return Ok(self.carry_out(permitted, now, false, watcher).await);
         }
         let _alone = self.braking.lock().await;
-        let mut whole = Census::default();
-        for other in all {
-            // A source whose Hosts cannot be read counts as having none: the limit only gets lower.
-            let index = self.store.observed(&other.source).await;
-            whole =
-                [whole, index.map_or_else(|_| Census::default(), |index| Census::of(&index, now))]
-                    .into_iter()
-                    .sum();
-        }
+        let others = all.iter().filter(|other| other.source.name() != served.source.name());
+        let whole =
+            [prepared.census, self.census_of(others, now).await].into_iter().sum::<Census>();
         let permitted = Permitted::new(prepared, whole.room_of_all(self.policy));
         Ok(self.carry_out(permitted, now, false, watcher).await)
     }
@@ -172,7 +166,7 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
             sources.into_iter().partition(|s| s.settings.suspend);
         let mut reports: Vec<SourceReport> = suspended.into_iter().map(report::suspended).collect();
         let prepared = self.prepare_all(asked, now, watcher, &mut reports).await;
-        let permitted = self.permit_all(prepared, options.approve.as_ref(), now).await?;
+        let permitted = self.permit_all(served, prepared, options.approve.as_ref(), now).await?;
         let checksum = checksum_of_all(&permitted.iter().map(Permitted::withheld).collect());
         let written = stream::iter(permitted)
             .map(|permitted| self.carry_out(permitted, now, options.dry_run, watcher))
@@ -242,7 +236,7 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
         listing.machines = whole(&listing.machines, &served.settings.expect)?;
         let plan = plan(source, &listing.machines, &index, Eyes { style: &self.style, lens });
         let mut round = Prepared {
-            census: Census::of(&index, now),
+            census: Census::after(&index, &plan, now),
             policy: self.policy.with(served.settings.gone),
             served: served.clone(),
             listing,
@@ -257,15 +251,43 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
         Ok(round)
     }
 
+    /// What sources of which nothing is planned tell the brake.
+    async fn census_of(
+        &self,
+        sources: impl Iterator<Item = &Served> + Send,
+        now: Timestamp,
+    ) -> Census {
+        let mut whole = Census::default();
+        for served in sources {
+            // A source whose Hosts cannot be read counts as having none: the limit only gets lower.
+            if let Ok(index) = self.store.observed(&served.source).await {
+                whole = [whole, Census::of(&index, now)].into_iter().sum();
+            }
+        }
+        whole
+    }
+
+    /// How many marks may pass over all sources of a run: those that were not listed, or not asked, count as well.
+    async fn room_of_all(&self, served: &[Served], rounds: &[Prepared], now: Timestamp) -> usize {
+        if rounds.iter().all(|round| round.confirmed.counted() == 0) {
+            return usize::MAX;
+        }
+        let listed: BTreeSet<&Text> = rounds.iter().map(|r| r.served.source.name()).collect();
+        let others = served.iter().filter(|other| !listed.contains(other.source.name()));
+        let whole: Census = rounds.iter().map(|round| round.census).sum();
+        let whole: Census = [whole, self.census_of(others, now).await].into_iter().sum();
+        whole.room_of_all(self.policy)
+    }
+
     /// The brake over all sources of a run, in the order of names, and what a person lets through of it.
     async fn permit_all(
         &self,
+        served: &[Served],
         prepared: Vec<Prepared>,
         approval: Option<&Approval>,
         now: Timestamp,
     ) -> Result<Vec<Permitted>, ApprovalError> {
-        let whole: Census = prepared.iter().map(|round| round.census).sum();
-        let mut room = whole.room_of_all(self.policy);
+        let mut room = self.room_of_all(served, &prepared, now).await;
         let mut permitted = Vec::with_capacity(prepared.len());
         for round in prepared {
             let next = Permitted::new(round, room);
