@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fetcher_core::host::HostStatus;
 use fetcher_core::machine::{Source, Text};
 use fetcher_core::observed::{Index, Lens};
 use fetcher_core::store::{HostStore, NewHost, Part, StoreError, Stored};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub struct MemoryStore {
     lens: Lens,
-    hosts: Mutex<Held>,
+    hosts: Arc<Mutex<Held>>,
 }
 
 /// What is held.
@@ -31,13 +32,19 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(lens: Lens) -> Self {
-        Self { lens, hosts: Mutex::default() }
+        Self { lens, hosts: Arc::default() }
     }
 
     /// The same content, seen through another lens: as after an edit of the configuration.
     #[must_use]
     pub fn through(&self, lens: Lens) -> Self {
-        Self { lens, hosts: Mutex::new(self.held().clone()) }
+        Self { lens, hosts: Arc::new(Mutex::new(self.held().clone())) }
+    }
+
+    /// The very same content, seen through another lens: two processes at one store.
+    #[must_use]
+    pub fn beside(&self, lens: Lens) -> Self {
+        Self { lens, hosts: Arc::clone(&self.hosts) }
     }
 
     /// All objects by name.
@@ -176,6 +183,8 @@ pub struct Faults {
     pub answer_lost: bool,
     /// Writes (counted from 0) that are refused as conflicts.
     pub conflicts: BTreeSet<usize>,
+    /// Whether the store answers well and keeps no `hostname`.
+    pub forgets_hostnames: bool,
 }
 
 impl<S: HostStore> Faulty<S> {
@@ -239,6 +248,10 @@ impl<S: HostStore> HostStore for Faulty<S> {
     }
 
     async fn write(&self, read: &Stored, part: Part<'_>) -> Result<Stored, StoreError> {
+        if let (true, Part::Status(status)) = (self.faults.forgets_hostnames, part) {
+            let less = HostStatus { hostname: None, ..status.clone() };
+            return self.change(self.inner.write(read, Part::Status(&less))).await;
+        }
         self.change(self.inner.write(read, part)).await
     }
 

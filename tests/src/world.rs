@@ -22,6 +22,8 @@ pub struct Truth {
     pub machines: BTreeMap<Text, BTreeMap<Text, Machine>>,
     /// The sources in service.
     pub sources: Vec<Source>,
+    /// What the configuration says of a source, by its name.
+    pub settings: BTreeMap<Text, SourceSettings>,
     /// Sources whose listing fails.
     pub fails: BTreeSet<Text>,
     /// Whether lookups fail.
@@ -55,11 +57,14 @@ impl World {
 
     /// The sources as a daemon would have them.
     pub fn served(&self) -> Vec<Served> {
-        let of = |source: &Source| Served {
-            source: source.clone(),
-            settings: SourceSettings::default().into(),
-        };
-        self.with(|truth| truth.sources.iter().map(of).collect())
+        self.with(|truth| {
+            let settings = |source: &Source| truth.settings.get(source.name()).cloned();
+            let of = |source: &Source| Served {
+                source: source.clone(),
+                settings: settings(source).unwrap_or_default().into(),
+            };
+            truth.sources.iter().map(of).collect()
+        })
     }
 }
 
