@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -105,6 +107,37 @@ impl Audit {
         .await
     }
 
+    /// What fetchers have done that no fetcher ever may, in the part of the log that nobody has looked at yet, whatever
+    /// namespace it was about. Only programs are judged (`fetcher-…/VERSION`), not stores that a test opened to see
+    /// them refused (`0-test`).
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn trespasses(mut self) -> Result<Vec<String>> {
+        static JUDGED: Mutex<BTreeMap<PathBuf, u64>> = Mutex::new(BTreeMap::new());
+        let log = self.plane.about().audit_log.clone();
+        let judged = || JUDGED.lock().unwrap_or_else(PoisonError::into_inner);
+        self.from = judged().get(&log).copied().unwrap_or(0);
+        let until = self.flushed().await?;
+        let found = self.trespasses_of("fetcher-", until)?;
+        let mut judged = judged();
+        let position = judged.entry(log).or_default();
+        *position = until.max(*position);
+        Ok(found)
+    }
+
+    /// The same of programs whose user agent begins like this, up to a position of the log.
+    fn trespasses_of(&self, agent: &str, until: u64) -> Result<Vec<String>> {
+        let agent = format!("\"userAgent\":\"{agent}");
+        let mut found = Vec::new();
+        for line in self.lines(until)? {
+            if line.contains(&agent) && !line.contains("/0-test\"") {
+                found.extend(serde_json::from_str::<Event>(&line)?.trespass());
+            }
+        }
+        Ok(found)
+    }
+
     fn lines(&self, until: u64) -> Result<Vec<String>> {
         self.lines_from(self.from, until)
     }
@@ -155,6 +188,28 @@ struct ObjectRef {
 }
 
 impl Event {
+    /// What is wrong with this request of a fetcher, if anything is: a delete, a write that the apiserver refused as a
+    /// change of `spec` or as no valid Host, anything in a namespace that is not the one it is named after.
+    fn trespass(self) -> Option<String> {
+        let object = self.object_ref.filter(|_| self.stage != "RequestReceived")?;
+        let code = self.response_status.as_ref().and_then(|status| status["code"].as_u64());
+        let deletes = self.verb.starts_with("delete");
+        let strays = !object.namespace.is_empty() && object.namespace != self.user.username;
+        let refused = matches!(code, Some(403 | 422)) && !object.namespace.is_empty();
+        (deletes || strays || refused).then(|| {
+            format!(
+                "{} as {}: {} {} {} in namespace {}: {}",
+                self.user_agent,
+                self.user.username,
+                self.verb,
+                object.resource,
+                object.name,
+                object.namespace,
+                code.unwrap_or_default()
+            )
+        })
+    }
+
     fn request(self, namespace: &str) -> Option<Request> {
         let counted = if self.verb == "watch" { "ResponseStarted" } else { "ResponseComplete" };
         let object =
@@ -169,5 +224,45 @@ impl Event {
             user: self.user.username,
             agent: self.user_agent,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trespass(verb: &str, namespace: &str, code: u16) -> Option<String> {
+        let event = serde_json::json!({
+            "stage": "ResponseComplete", "verb": verb, "userAgent": "fetcher-toy/1.0", "user": {"username": "house"},
+            "objectRef": {"resource": "hosts", "namespace": namespace, "name": "a"}, "responseStatus": {"code": code},
+        });
+        serde_json::from_value::<Event>(event).unwrap().trespass()
+    }
+
+    #[test]
+    fn deletes_refused_writes_and_other_namespaces_are_trespasses_and_nothing_else_is() {
+        for (verb, namespace, code) in [
+            ("delete", "house", 403),
+            ("deletecollection", "house", 200),
+            ("patch", "house", 403),
+            ("update", "house", 422),
+            ("get", "other", 200),
+            ("create", "other", 403),
+        ] {
+            let found = trespass(verb, namespace, code).unwrap();
+            assert!(
+                found.starts_with(&format!("fetcher-toy/1.0 as house: {verb} hosts a")),
+                "{found}"
+            );
+        }
+        for (verb, namespace, code) in [
+            ("create", "house", 201),
+            ("update", "house", 409),
+            ("get", "house", 404),
+            ("list", "house", 429),
+            ("create", "", 201),
+        ] {
+            assert_eq!(trespass(verb, namespace, code), None);
+        }
     }
 }

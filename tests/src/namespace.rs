@@ -164,6 +164,29 @@ impl Namespace {
     }
 }
 
+/// The end of every test is a look at the whole audit log: a fetcher that has done what none may fails whichever test
+/// ends next.
+impl Drop for Namespace {
+    #[expect(clippy::panic, reason = "a test fails by it")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let audit = self.audit();
+        // On a runtime of its own: this one may be the thread that drives the test's.
+        let looked = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(audit.trespasses())
+        });
+        match looked.join() {
+            Ok(Ok(found)) if found.is_empty() => {}
+            Ok(Ok(found)) => panic!("a fetcher has done what none may:\n{}", found.join("\n")),
+            Ok(Err(error)) => panic!("the audit log cannot be read: {error:#}"),
+            Err(_) => panic!("the look at the audit log broke off"),
+        }
+    }
+}
+
 async fn bind(admin: Client, namespace: &str, cluster_role: &str, user: &str) -> Result<()> {
     let binding = serde_json::from_value(json!({
         "metadata": { "name": format!("{user}-{cluster_role}") },

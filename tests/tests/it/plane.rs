@@ -10,7 +10,7 @@ use fetcher_tests::pki::Validity;
 use fetcher_tests::plane::Plane;
 use fetcher_tests::poll::poll_until;
 use fetcher_tests::proxy::Proxy;
-use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -214,4 +214,19 @@ async fn a_dropped_leash_ends_the_program_and_what_it_has_started() -> Result<()
         Ok((!running(parent) && !running(child)).then_some(()))
     })
     .await
+}
+
+/// A plane of its own, because the end of any test on the shared one would fail by what is done here.
+#[tokio::test]
+async fn a_program_that_does_what_no_fetcher_may_is_found_in_the_audit_log() -> Result<()> {
+    let plane = Plane::own().await?;
+    let namespace = plane.namespace("trespass").await?;
+    let rogue = hosts(plane.client(namespace.fetcher(), "fetcher-rogue/1.0")?, &namespace);
+    rogue.create(&PostParams::default(), &host("m1", &json!({}))).await?;
+    assert_eq!(namespace.audit().trespasses().await?, Vec::<String>::new());
+    rogue.delete("m1", &DeleteParams::default()).await.unwrap_err();
+    let found = namespace.audit().trespasses().await?;
+    let [only] = found.as_slice() else { panic!("{found:?}") };
+    assert!(only.contains("delete hosts m1") && only.ends_with("403"), "{only}");
+    Ok(())
 }
