@@ -146,6 +146,21 @@ async fn a_change_costs_what_changed() -> Result<()> {
         "a tag that is a label is one read and two writes"
     );
     assert_eq!(house.cost(&[]).await?, counts(&[]));
+
+    let name = identities(&house.hosts().await?).into_keys().next().unwrap();
+    let edit = ["label", "host", &name, "inventory.fetcher.dev/source=other", "--overwrite"];
+    house.namespace.kubectl(&edit).await?.ok()?;
+    let label = counts(&[("get hosts 200", 1), ("patch hosts 200", 1)]);
+    assert_eq!(house.cost(&[]).await?, label, "a label of ours that was edited");
+    let one = counts(&[("get hosts 200", 1), ("update hosts/status 200", 1)]);
+    let extra = |n| if n < 2 { ", rack: r7, tags: {team: db}" } else { ", tags: {team: web}" };
+    let without_19 = |n| if n == 2 { ", rack: r7, tags: {team: web}" } else { extra(n) };
+    house.list(20, 19..20, without_19)?;
+    assert_eq!(house.cost(&[]).await?, one, "gone");
+    house.list(20, 0..0, without_19)?;
+    assert_eq!(house.cost(&["--dry-run"]).await?, counts(&[("get hosts 200", 1)]));
+    assert_eq!(house.cost(&[]).await?, one, "back again");
+    assert_eq!(house.cost(&[]).await?, counts(&[]));
     Ok(())
 }
 

@@ -363,6 +363,8 @@ async fn an_older_crd_leaves_fields_out_and_a_newer_one_keeps_what_we_do_not_kno
         Ok(says(&findings, "kubectl apply -f deploy/crds/hosts.yaml").then_some(()))
     })
     .await?;
+    let ran = crate::check::way(&namespace).check(namespace.dir()).await?;
+    crate::check::says(&ran, &["kubectl apply -f deploy/crds/hosts.yaml"]);
     Ok(())
 }
 
