@@ -147,9 +147,14 @@ impl Document {
     }
 }
 
-/// The object in full. Every text in a document has been read as JSON before.
+/// The object in full; of one that somebody wrote a number into which no reader holds (`1e999`) only the name, so that
+/// it is reported as unreadable and not lost.
 pub(super) fn parse(object: &RawValue) -> Value {
-    serde_json::from_str(object.get()).unwrap_or_default()
+    let name_alone = || {
+        let head = serde_json::from_str::<Head>(object.get()).ok();
+        head.map_or(Value::Null, |head| json!({ "metadata": { "name": head.metadata.name } }))
+    };
+    serde_json::from_str(object.get()).unwrap_or_else(|_| name_alone())
 }
 
 /// The name of the source that owns an object, if it is a Host with one.

@@ -147,3 +147,55 @@ async fn a_folder_that_is_not_there_is_named_with_the_remedy() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn hosts_with_a_number_that_no_reader_holds_are_unreadable_and_none_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inventory.json");
+    let object = |name: &str| {
+        format!(
+            r#"{{"metadata":{{"name":"{name}"}},"spec":{{"machineID":"a","n":1e999,"source":{{"name":"p-x","provider":"p","scope":"x"}}}}}}"#
+        )
+    };
+    let text = format!(r#"{{"kind":"List","items":[{},{}]}}"#, object("one"), object("two"));
+    std::fs::write(&path, &text).unwrap();
+    let store = store(&path);
+    let index = store.observed(&Source::new("p", &["x"])).await.unwrap();
+    let mut names: Vec<_> = index.hosts.keys().map(|name| name.to_string()).collect();
+    names.sort();
+    assert_eq!(names, ["one", "two"]);
+    let standing = |name: &str| index.hosts[name].standing.clone();
+    assert!(matches!(standing("one"), crate::observed::Standing::Unreadable(_)));
+    assert_eq!(store.get("two").await.unwrap().unwrap().name, "two".into());
+    store.create(&host("three")).await.unwrap();
+    let after = std::fs::read_to_string(&path).unwrap();
+    assert!(after.contains(&object("one")) && after.contains(&object("two")), "{after}");
+}
+
+proptest::proptest! {
+    /// Names that stand there twice, objects that are none, and files cut anywhere are errors; else nothing is lost.
+    #[test]
+    fn a_document_is_whole_or_an_error(
+        names in proptest::collection::vec("[a-c]{1,2}", 0..6), cut in proptest::option::of(0_usize..400),
+        odd in proptest::option::of(".{0,10}"),
+    ) {
+        let items: Vec<_> = names.iter().map(|name| json!({"metadata": {"name": name}, "x": odd})).collect();
+        let mut text = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string().into_bytes();
+        let whole = text.len();
+        text.truncate(cut.unwrap_or(whole));
+        let read = Document::parse(&text, std::path::Path::new("inventory.json"));
+        let distinct: BTreeSet<_> = names.iter().collect();
+        let is_good = text.len() == whole && distinct.len() == names.len();
+        proptest::prop_assert_eq!(read.is_ok(), is_good);
+        if let Ok(document) = read {
+            let mut again = Vec::new();
+            document.write(&mut again).unwrap();
+            let again = Document::parse(&again, std::path::Path::new("inventory.json")).unwrap();
+            proptest::prop_assert_eq!(again.len(), names.len());
+            for name in &names {
+                let same = |document: &Document| document.get(name).map(|raw| raw.get().to_owned());
+                proptest::prop_assert_eq!(same(&again), same(&document));
+            }
+        }
+    }
+}
