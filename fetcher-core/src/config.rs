@@ -19,7 +19,7 @@ mod tests;
 
 pub use document::Config;
 pub use gone::{GoneOverride, GonePolicy};
-pub use keys::{FileConfig, Labels, Log, LogFormat, LogLevel, StoreConfig};
+pub use keys::{Concurrency, FileConfig, Labels, Log, LogFormat, LogLevel, StoreConfig};
 pub use schema::schema;
 
 /// The largest file in bytes: room for every id of a large `expect`, and no room for a bomb.

@@ -111,8 +111,9 @@ async fn run_once<A: App>(args: Args<A::Flags>) -> Result<u8, InvalidConfig> {
     let store = AnyStore::open(&settings.store, A::NAME, settings.selector, Mode::Once).await?;
     once::announce(A::NAME, &store);
     let provider = Arc::new(provider);
-    let engine =
+    let mut engine =
         Engine::new(Arc::clone(&provider), Arc::new(store), settings.style, settings.policy);
+    engine.concurrency = settings.concurrency;
     let report = once::once(&engine, &options, run.exit_code).await;
     close(&*provider).await;
     let report = report.map_err(|error| InvalidConfig(format!("--approve: {error}")))?;
@@ -136,12 +137,11 @@ async fn run_daemon<A: App>(args: Args<A::Flags>) -> Result<u8, InvalidConfig> {
         "fetcher-{} begins",
         A::NAME
     );
-    let instance = Instance {
-        engine: Engine::new(Arc::new(provider), Arc::new(store), settings.style, settings.policy),
-        schedule: settings.schedule,
-        metrics: Metrics::new(A::NAME),
-        listener,
-    };
+    let mut engine =
+        Engine::new(Arc::new(provider), Arc::new(store), settings.style, settings.policy);
+    engine.concurrency = settings.concurrency;
+    let instance =
+        Instance { engine, schedule: settings.schedule, metrics: Metrics::new(A::NAME), listener };
     tokio::select! {
         () = serve(instance, signals.first()) => Ok(exit::IN_SYNC),
         () = signals.second() => {

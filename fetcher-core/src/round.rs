@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::apply::{Outcome, Target, Task, Writer};
 use crate::approve::{Approval, ApprovalError, Withheld, checksum_of_all};
 use crate::brake::{self, Census, Permit, Policy};
+use crate::config::Concurrency;
 use crate::confirm::{Case, Confirmed};
 use crate::contest::{Hold, Memory};
 use crate::decide::{Evidence, Verb};
@@ -29,9 +30,6 @@ mod report;
 
 /// How long one listing may take.
 pub const FETCH_DEADLINE: Duration = Duration::from_secs(300);
-/// How many sources are worked on at once.
-pub const SIDE_BY_SIDE: usize = 32;
-
 /// A provider and a store, and how the one is brought into the other.
 #[derive(Debug)]
 pub struct Engine<P, S> {
@@ -43,6 +41,8 @@ pub struct Engine<P, S> {
     pub style: Style,
     /// The brake of the instance.
     pub policy: Policy,
+    /// How many sources are worked on at once.
+    pub concurrency: Concurrency,
     memory: Mutex<Memory>,
     /// Held while marks that count are permitted and made, so that two sources never share one allowance.
     braking: tokio::sync::Mutex<()>,
@@ -117,6 +117,7 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
             store,
             style,
             policy,
+            concurrency: Concurrency::default(),
             memory: Mutex::default(),
             braking: tokio::sync::Mutex::default(),
         }
@@ -170,7 +171,7 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
         let checksum = checksum_of_all(&permitted.iter().map(Permitted::withheld).collect());
         let written = stream::iter(permitted)
             .map(|permitted| self.carry_out(permitted, now, options.dry_run, watcher))
-            .buffer_unordered(SIDE_BY_SIDE);
+            .buffer_unordered(self.concurrency.get());
         reports.extend(written.collect::<Vec<_>>().await);
         reports.extend(self.unserved(served).await);
         reports.sort_by(|a, b| a.source.cmp(&b.source));
@@ -202,11 +203,13 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
         reports: &mut Vec<SourceReport>,
     ) -> Vec<Prepared> {
         let mut prepared = Vec::with_capacity(sources.len());
-        let all: Vec<_> = stream::iter(sources)
+        // As they end, so that a slow one holds up no other's turn; then in the order of names.
+        let mut all: Vec<_> = stream::iter(sources)
             .map(|served| async move { (served, self.prepare(served, now, watcher).await) })
-            .buffered(SIDE_BY_SIDE)
+            .buffer_unordered(self.concurrency.get())
             .collect()
             .await;
+        all.sort_by(|(a, _), (b, _)| a.source.name().cmp(b.source.name()));
         for (served, result) in all {
             match result {
                 Ok(round) => prepared.push(round),

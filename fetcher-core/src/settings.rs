@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::app::{App, InvalidConfig};
 use crate::args::{Args, Common, StoreFlag};
 use crate::brake::Policy;
-use crate::config::{Config, FileConfig, Log, StoreConfig};
+use crate::config::{Concurrency, Config, FileConfig, Log, StoreConfig};
 use crate::desired::Style;
 use crate::naming::is_label_name;
 use crate::schedule::Schedule;
@@ -31,6 +31,8 @@ pub struct Settings {
     pub style: Style,
     /// The brake.
     pub policy: Policy,
+    /// How many sources are worked on at once.
+    pub concurrency: Concurrency,
     /// Where metrics and probes are served.
     pub listen: Option<SocketAddr>,
 }
@@ -62,6 +64,7 @@ impl Settings {
             store,
             style: style(&config.labels.tags)?,
             policy: config.gone.into(),
+            concurrency: config.concurrency,
             listen: config.listen,
         };
         Ok((settings, config.section.unwrap_or_default()))

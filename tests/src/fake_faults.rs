@@ -48,6 +48,16 @@ struct Planned {
 pub struct Script {
     planned: Mutex<Vec<Planned>>,
     calls: Mutex<Vec<String>>,
+    at_once: Mutex<(usize, usize)>,
+}
+
+/// One request that is not answered yet.
+struct UnderWay<'s>(&'s Script);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.at_once).0 -= 1;
+    }
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -83,6 +93,18 @@ impl Script {
     /// The requests since the last time this was asked.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.calls))
+    }
+
+    /// How many requests were under way at once, at the most.
+    pub fn most_at_once(&self) -> usize {
+        lock(&self.at_once).1
+    }
+
+    fn begin(&self) -> UnderWay<'_> {
+        let (now, most) = &mut *lock(&self.at_once);
+        *now += 1;
+        *most = (*most).max(*now);
+        UnderWay(self)
     }
 
     fn next(&self, call: &str) -> Option<Fault> {
@@ -207,6 +229,7 @@ async fn respond(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let _under_way = script.begin();
     let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let query: Vec<(String, String)> = pairs.into_owned().collect();
     let shown: Vec<_> = query.iter().map(|(key, value)| format!("{key}={value}")).collect();

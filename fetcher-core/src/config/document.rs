@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use super::{GonePolicy, Labels, Log, StoreConfig};
+use super::{Concurrency, GonePolicy, Labels, Log, StoreConfig};
 use crate::app::App;
 use crate::schedule::Schedule;
 use crate::selector::Selector;
@@ -31,6 +31,8 @@ pub struct Config<A: App> {
     pub listen: Option<SocketAddr>,
     /// What goes to standard error.
     pub log: Option<Log>,
+    /// How many sources are worked on at once.
+    pub concurrency: Concurrency,
     /// The provider's own section.
     pub section: Option<A::Section>,
 }
@@ -45,6 +47,7 @@ impl<A: App> Default for Config<A> {
             gone: GonePolicy::default(),
             listen: None,
             log: None,
+            concurrency: Concurrency::default(),
             section: None,
         }
     }
@@ -52,8 +55,17 @@ impl<A: App> Default for Config<A> {
 
 impl<A: App> Config<A> {
     /// All keys that the file may have at its top.
-    pub(super) const KEYS: &'static [&'static str] =
-        &["schedule", "selector", "store", "labels", "gone", "listen", "log", A::NAME];
+    pub(super) const KEYS: &'static [&'static str] = &[
+        "schedule",
+        "selector",
+        "store",
+        "labels",
+        "gone",
+        "listen",
+        "log",
+        "concurrency",
+        A::NAME,
+    ];
 }
 
 impl<'de, A: App> Deserialize<'de> for Config<A> {
@@ -82,6 +94,7 @@ impl<'de, A: App> Visitor<'de> for TopLevel<A> {
                 "gone" => config.gone = map.next_value()?,
                 "listen" => config.listen = Some(map.next_value::<Listen>()?.0),
                 "log" => config.log = Some(map.next_value()?),
+                "concurrency" => config.concurrency = map.next_value()?,
                 _ => config.section = Some(map.next_value()?),
             }
         }

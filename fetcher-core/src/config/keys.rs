@@ -39,6 +39,35 @@ pub struct Labels {
     pub tags: Vec<String>,
 }
 
+/// How many sources are worked on at once, 1 to 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Concurrency(usize);
+
+impl Concurrency {
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self(32)
+    }
+}
+
+impl TryFrom<i64> for Concurrency {
+    type Error = String;
+
+    fn try_from(sources: i64) -> Result<Self, String> {
+        let number = usize::try_from(sources).ok().filter(|number| (1..=1000).contains(number));
+        let wrong = || format!("concurrency is {sources}: give 1 to 1000 sources at once");
+        number.map(Self).ok_or_else(wrong)
+    }
+}
+
 /// What goes to standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -62,6 +62,11 @@ fn properties<A: App>(generator: &mut SchemaGenerator) -> Map<String, Value> {
         "Address and port that metrics and probes are served on; nowhere where it is left out.",
     );
     add("log", generator.subschema_for::<Log>(), "What goes to standard error.");
+    add(
+        "concurrency",
+        json_schema!({"type": "integer", "minimum": 1, "maximum": 1000}),
+        "How many sources are worked on at once; 32 where it is left out.",
+    );
     let section = <A::Section as JsonSchema>::json_schema(generator);
     let text = format!("What fetcher-{} asks, and how.", A::NAME);
     add(A::NAME, section, &text);

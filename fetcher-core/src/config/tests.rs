@@ -17,6 +17,7 @@ labels: {tags: [team, env]}
 gone: {maxFraction: 0.2}
 listen: 127.0.0.1:9480
 log: {format: json, level: debug}
+concurrency: 64
 toy: {size: 3}
 "#;
     let config = parse::<Toy>(text).unwrap();
@@ -26,7 +27,15 @@ toy: {size: 3}
     assert_eq!(config.gone, GonePolicy { max_fraction: 0.2, floor: 5 });
     assert_eq!(config.listen.unwrap().port(), 9480);
     assert_eq!(config.log.unwrap(), Log { format: LogFormat::Json, level: LogLevel::Debug });
+    assert_eq!(config.concurrency.get(), 64);
     assert_eq!(config.section.unwrap().size, 3);
+}
+
+#[test]
+fn a_concurrency_of_none_or_too_many_is_refused() {
+    for number in ["0", "1001", "99999"] {
+        assert!(error(&format!("concurrency: {number}")).contains("1 to 1000"), "{number}");
+    }
 }
 
 #[test]

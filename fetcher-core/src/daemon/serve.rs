@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::output::Totals;
 use crate::provider::{Discovery, FetchError, Provider, Served};
 use crate::report::{RoundResult, RunReport, SourceReport};
-use crate::round::{Engine, RoundError, SIDE_BY_SIDE};
+use crate::round::{Engine, RoundError};
 use crate::schedule::{Backoff, Outcome, Schedule, Ticks, offset};
 use crate::store::any::AnyStore;
 use crate::telemetry;
@@ -99,12 +99,8 @@ struct Loop<P> {
 /// done, the next round repairs.
 pub async fn serve<P: Provider>(instance: Instance<P>, stop: impl Future<Output = ()>) {
     let Instance { engine, schedule, metrics, listener } = instance;
-    let shared = Arc::new(Shared {
-        engine,
-        metrics,
-        health: Health::new(Instant::now()),
-        places: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
-    });
+    let places = Arc::new(Semaphore::new(engine.concurrency.get()));
+    let shared = Arc::new(Shared { engine, metrics, health: Health::new(Instant::now()), places });
     let mut ports = JoinSet::new();
     if let Some(listener) = listener {
         ports.spawn(admin::serve(listener, Arc::clone(&shared)));

@@ -176,7 +176,7 @@ async fn not_more_sources_are_asked_at_once_than_may() {
     let daemon = start(&puppet, "every 1h").await;
     until("all asked", || async { puppet.fetches.load(Ordering::SeqCst) >= 100 }).await;
     let most = puppet.most.load(Ordering::SeqCst);
-    assert!(most <= crate::round::SIDE_BY_SIDE, "{most}");
+    assert!(most <= crate::config::Concurrency::default().get(), "{most}");
     daemon.end().await;
 }
 

@@ -36,6 +36,13 @@ impl Desk {
         Ok(std::fs::write(self.dir.path().join("config.yaml"), config)?)
     }
 
+    /// Adds a line to the configuration.
+    pub(crate) fn add(&self, line: &str) -> Result<()> {
+        let path = self.dir.path().join("config.yaml");
+        let config = std::fs::read_to_string(&path)?;
+        Ok(std::fs::write(path, format!("{line}\n{config}"))?)
+    }
+
     /// Its folder.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
