@@ -99,9 +99,11 @@ struct Served(Arc<Mutex<World>>);
 impl Api for Served {
     fn answer(&self, request: &Request) -> Answer {
         let mut world = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bearer = format!("Bearer {}", world.token);
-        if request.header("authorization") != Some(&bearer) {
-            return Answer::json(403, &json!({"detail": "Invalid v2 token"}));
+        // Each kind of token has its own scheme, and the other one is an error.
+        let (scheme, kind) =
+            if world.token.starts_with("nbt_") { ("Bearer", "v2") } else { ("Token", "v1") };
+        if request.header("authorization") != Some(&format!("{scheme} {}", world.token)) {
+            return Answer::json(403, &json!({"detail": format!("Invalid {kind} token")}));
         }
         if request.path != "/netbox/api/dcim/devices/" {
             return Answer::json(404, &json!({"detail": "Not found."}));

@@ -498,6 +498,34 @@ fn the_configuration_makes_a_source_of_its_name() {
 
 proptest! {
     #[test]
+    fn no_answer_of_keystone_panics_or_shows_its_token(
+        issued in ".{0,30}", expires in ".{0,30}", number in any::<i64>(), system in any::<bool>(), odd in any::<bool>(),
+    ) {
+        let token = http::HeaderValue::from_static("S3CRETS3CRET");
+        let mut said = json!({"issued_at": issued, "expires_at": expires, "user": {"id": number}});
+        if system {
+            said["system"] = json!({"all": true});
+        }
+        if odd {
+            said["expires_at"] = json!(number);
+        }
+        match super::recorded::login(token, json!({"token": said}).to_string().as_bytes()) {
+            Ok(of_the_system) => prop_assert_eq!((of_the_system, odd), (system, false)),
+            Err(error) => prop_assert!(odd && !error.to_string().contains("S3CRET"), "{}", error),
+        }
+    }
+
+    #[test]
+    fn every_node_of_a_page_is_a_machine_or_the_page_an_error(
+        uuids in proptest::collection::vec("[a-f0-9-]{1,8}", 0..6), text in ".{0,20}",
+    ) {
+        let nodes: Vec<_> = uuids.iter().map(|uuid| json!({"uuid": uuid, "name": text})).collect();
+        let page = json!({"nodes": nodes, "next": text}).to_string();
+        let machines = super::recorded::nodes(page.as_bytes(), br#"{"ports": []}"#).unwrap();
+        prop_assert!(uuids.iter().all(|uuid| machines.iter().any(|machine| *machine.id == **uuid)));
+    }
+
+    #[test]
     fn no_node_from_outside_panics_or_shows_a_password(
         name in ".{0,20}", state in ".{0,12}", number in any::<i64>(), text in ".{0,20}",
     ) {

@@ -488,6 +488,33 @@ fn endpoints_need_names_of_their_own() {
 
 proptest! {
     #[test]
+    fn whatever_a_root_and_a_collection_say_no_member_is_lost(
+        text in ".{0,30}", ids in proptest::collection::vec("[/a-zA-Z0-9.%-]{1,30}", 0..6), count in any::<i64>(),
+        bare in any::<bool>(),
+    ) {
+        let root = json!({"Systems": {"@odata.id": text}, "Links": text, "UUID": count}).to_string();
+        let members: Vec<_> = ids.iter().map(|id| json!({"@odata.id": id, "Name": text})).collect();
+        let next = if bare { "@odata.nextLink" } else { "Members@odata.nextLink" };
+        let page = json!({"Members": members, "Members@odata.count": count, next: text}).to_string();
+        match super::recorded::members(root.as_bytes(), page.as_bytes()) {
+            Ok(Some(listed)) => prop_assert_eq!(listed.len(), ids.len()),
+            Ok(None) => prop_assert!(false, "the root names its systems"),
+            Err(error) => {
+                prop_assert!(count < 0, "{}", error);
+                prop_assert_eq!(error.reason(), "inconsistent");
+            }
+        }
+    }
+
+    #[test]
+    fn no_answer_makes_the_readers_of_root_and_collection_panic(
+        root in proptest::collection::vec(any::<u8>(), 0..100),
+        page in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let _ = super::recorded::members(&root, &page);
+    }
+
+    #[test]
     fn no_system_from_outside_panics(text in ".{0,20}", number in any::<f64>()) {
         let _ = mapped(json!({"UUID": text, "SerialNumber": text, "HostName": text, "PowerState": text, "Status": text,
             "MemorySummary": {"TotalSystemMemoryGiB": number}, "ProcessorSummary": {"CoreCount": number},

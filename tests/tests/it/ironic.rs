@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use fetcher_core::provider::Provider as _;
+use fetcher_tests::conformance::{Adapter as _, Bed, Change, IronicAdapter};
+use fetcher_tests::fake_ironic::{node, uuid};
 use fetcher_tests::poll::poll_until;
 use fetcher_tests::servers::ironic::Ironic;
 use fetcher_tests::servers::{PASSWORD, USER};
@@ -77,15 +80,21 @@ async fn two_hundred_nodes_walk_through_their_states() -> Result<()> {
     let again = desk.round().await?;
     assert_eq!(counts(&again), [0, 0, 0, 200], "a second run changes nothing: {again}");
 
-    let host = desk.hosts()?.remove(&uuids[7]).unwrap_or_default();
-    let status = &host["status"];
-    assert_eq!(status["hostname"], "bm-007");
-    assert_eq!(status["location"], json!({"site": "ams1", "rack": "r07"}));
-    assert_eq!(status["hardware"]["serial"], "SN7");
-    assert_eq!(status["hardware"]["memoryBytes"], 131_072_u64 * 1024 * 1024);
-    assert_eq!(status["interfaces"], json!([{"mac": "52:54:00:00:00:07"}]));
-    assert_eq!(status["tags"]["CUSTOM_GOLD"], "");
-    assert_eq!(status["addresses"], json!([{"type": "ManagementIP", "address": "10.250.0.7"}]));
+    let hosts = desk.hosts()?;
+    for (n, uuid) in uuids.iter().enumerate() {
+        let status = &hosts[uuid]["status"];
+        assert_eq!(status["hostname"], format!("bm-{n:03}"));
+        assert_eq!(status["state"], "Provisioning");
+        assert_eq!(status["providerState"], "enroll");
+        let rack = format!("r{:02}", n % 10);
+        assert_eq!(status["location"], json!({"site": "ams1", "rack": rack}));
+        assert_eq!(status["hardware"]["serial"], format!("SN{n}"));
+        assert_eq!(status["hardware"]["memoryBytes"], 131_072_u64 * 1024 * 1024);
+        assert_eq!(status["interfaces"], json!([{"mac": format!("52:54:00:00:00:{n:02x}")}]));
+        assert_eq!(status["tags"]["CUSTOM_GOLD"], "");
+        let bmc = format!("10.250.0.{n}");
+        assert_eq!(status["addresses"], json!([{"type": "ManagementIP", "address": bmc}]));
+    }
     ensure!(!desk.text()?.contains("S3CRET"), "a password came into the store");
 
     let node = &uuids[3];
@@ -149,5 +158,45 @@ async fn a_secured_ironic_lets_in_who_knows_the_password_and_nobody_is_marked_ot
     let said = run["sources"][0]["error"].as_str().unwrap_or_default();
     ensure!(said.contains("401") && !said.contains("S3CRET"), "{said}");
     assert_eq!(desk.text()?, before, "nothing was written");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_login_at_keystone_serves_many_rounds_and_is_renewed_before_its_token_ends()
+-> Result<()> {
+    let mut bed = Bed::<IronicAdapter>::full().await?;
+    bed.round().await?;
+    assert_eq!(bed.adapter.fake().world().logins, 1, "one login for all calls of two rounds");
+    // Revoked, and from now on of so short a life that it is at its end as soon as it is given out.
+    bed.adapter.fake().world().tokens.clear();
+    bed.adapter.fake().world().life = 60;
+    let report = bed.round().await?;
+    assert_eq!(report.unchanged, IronicAdapter::MACHINES, "a dead token is renewed: {report:?}");
+    let refused = bed.adapter.fake().world().logins;
+    ensure!(refused > 2, "a token that is about to end is not used again: {refused} logins");
+    Ok(())
+}
+
+#[tokio::test]
+async fn check_says_that_a_credential_of_one_project_may_hide_the_nodes_of_others() -> Result<()> {
+    let bed = Bed::<IronicAdapter>::full().await?;
+    let findings = bed.engine.provider.check().await;
+    let told = findings.iter().find(|finding| finding.text.contains("baremetal:node:list_all"));
+    ensure!(told.is_some_and(|finding| !finding.ok), "{findings:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_enrolled_or_deleted_on_the_way_hides_no_other() -> Result<()> {
+    let mut bed = Bed::<IronicAdapter>::full().await?;
+    // Node 19 ends the first page: it is the marker of the second.
+    bed.adapter.change(Change::RemoveOnTheWay(19)).map_err(anyhow::Error::msg)?;
+    let report = bed.round().await?;
+    assert_eq!((report.gone, report.unchanged), (1, IronicAdapter::MACHINES - 1), "{report:?}");
+    let new = IronicAdapter::MACHINES + 1;
+    bed.adapter.fake().world().between(move |world| world.nodes.push(node(new)));
+    let report = bed.round().await?;
+    assert_eq!((report.gone, report.created), (0, 1), "{report:?}");
+    ensure!(bed.hosts()?.contains_key(&uuid(new)), "the new one is there");
     Ok(())
 }

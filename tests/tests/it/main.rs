@@ -25,6 +25,7 @@ mod packet;
 mod pipelines;
 mod plane;
 mod rbac;
+mod readme;
 mod redfish;
 mod scenarios;
 mod servers;

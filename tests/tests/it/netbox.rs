@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use fetcher_tests::fake_bmc::{FakeBmcs, PASSWORD, USER, system};
+use fetcher_tests::fake_bmc::{FakeBmcs, PASSWORD, USER, system, uuid};
 use fetcher_tests::fake_maas::{FakeMaas, KEY, machine};
 use fetcher_tests::fake_netbox::{FakeNetBox, TOKEN, device};
 use fetcher_tests::poll::poll_until;
@@ -62,6 +62,59 @@ async fn a_tag_deleted_in_netbox_marks_nothing() -> Result<()> {
     let said = run["sources"][0]["error"].as_str().unwrap_or_default();
     ensure!(said.contains("inventory is not one of"), "{said}");
     assert_eq!(desk.text()?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_null_name_prefix_lengths_and_an_old_token_are_read_as_they_are_meant() -> Result<()> {
+    let mut odd = device(2);
+    odd["name"] = json!(null);
+    odd["primary_ip"] = json!({"address": "2001:db8:12::20/128"});
+    odd["oob_ip"] = json!({"address": "10.250.12.7/24"});
+    odd["status"] = json!({"value": "burn-in", "label": "Burn-in"});
+    let netbox = FakeNetBox::start(vec![device(1), odd], 50).await?;
+    let old = "0123456789abcdef0123456789abcdef01234567";
+    old.clone_into(&mut netbox.world().token);
+    let desk = Desk::new(&source(&netbox), "inventory")?;
+    std::fs::write(desk.dir().join("token"), old)?;
+    assert_eq!(counts(&desk.round().await?), [2, 0, 0, 0]);
+    let hosts = desk.hosts()?;
+    let status = &hosts["device-2"]["status"];
+    ensure!(status.get("hostname").is_none(), "{status}");
+    assert_eq!(
+        (&status["state"], &status["providerState"]),
+        (&json!("Unknown"), &json!("burn-in"))
+    );
+    let addresses = json!([{"type": "InternalIP", "address": "2001:db8:12::20"},
+        {"type": "ManagementIP", "address": "10.250.12.7"}]);
+    assert_eq!(status["addresses"], addresses);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_machine_seen_by_netbox_and_its_bmc_is_two_hosts_of_one_serial_and_uuid() -> Result<()>
+{
+    let mut device = device(1);
+    device["serial"] = json!("SN000007");
+    device["custom_fields"] = json!({ "uuid": uuid(7) });
+    let netbox = FakeNetBox::start(vec![device], 50).await?;
+    let bmcs = FakeBmcs::start(BTreeMap::from([("bmc1".to_owned(), vec![system(7)])]), 50).await?;
+    let sources = format!(
+        "{}\n    - redfish: {{endpoints: [{{name: bmc1, url: '{}'}}], tags: {{inventory: ''}}, \
+         auth: {{user: {USER}, password: {{file: password}}}}}}",
+        source(&netbox).replace("token: {", "uuidField: uuid, token: {"),
+        bmcs.url("bmc1"),
+    );
+    let desk = Desk::new(&sources, "inventory")?;
+    std::fs::write(desk.dir().join("token"), TOKEN)?;
+    std::fs::write(desk.dir().join("password"), PASSWORD)?;
+    let (code, run) = desk.once(&[]).await?;
+    let hosts = desk.hosts()?;
+    assert_eq!((code, hosts.len()), (0, 2), "{run}");
+    for host in hosts.values() {
+        let hardware = &host["status"]["hardware"];
+        assert_eq!((&hardware["serial"], &hardware["uuid"]), (&json!("SN000007"), &json!(uuid(7))));
+    }
     Ok(())
 }
 

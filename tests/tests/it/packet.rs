@@ -3,10 +3,17 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fetcher_core::app::App as _;
+use fetcher_core::brake::Policy;
+use fetcher_core::observed::Lens;
 use fetcher_core::provider::Provider as _;
 use fetcher_core::report::RoundResult;
+use fetcher_core::round::{Engine, RunOptions, Unwatched};
+use fetcher_core::schema::Schema;
+use fetcher_core::store::file::FileStore;
 use fetcher_tests::conformance::{Adapter as _, Bed, Change, PacketAdapter, Trouble};
-use fetcher_tests::fake_packet::{SECRET, TOKEN, id};
+use fetcher_tests::fake_packet::{FakePacket, SECRET, TOKEN, device, id};
+use serde_json::{Value, json};
 
 type Packet = Bed<PacketAdapter>;
 
@@ -95,5 +102,50 @@ async fn a_key_that_lost_its_rights_to_single_devices_marks_nothing() -> anyhow:
     bed.adapter.fake().world().forbidden.extend((0..PacketAdapter::MACHINES).map(id));
     let report = bed.round().await?;
     assert_eq!((report.gone, report.unconfirmed), (0, 1), "the control is missing: {report:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_device_that_moves_to_another_project_is_one_host_gone_and_one_new() -> anyhow::Result<()>
+{
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let [one, two] = ["0ne", "tw0"].map(|tail| format!("c0ffee00-1111-4222-8333-444455556{tail}"));
+    let all = [(one.clone(), (0..20).map(device).collect()), (two.clone(), vec![device(90)])];
+    let fake = FakePacket::start(all.into()).await?;
+    let dir = tempfile::tempdir()?;
+    let (key, file) = (dir.path().join("key"), dir.path().join("inventory.json"));
+    std::fs::write(&key, TOKEN)?;
+    let section = json!({"url": fake.url, "token": {"file": key}, "discover": true,
+        "http": {"requestsPerSecond": 1000}});
+    let packet =
+        fetcher_packet::Packet::build(serde_json::from_value(section)?, Default::default())?;
+    let served = packet.sources().await?.sources;
+    assert_eq!(served.len(), 2, "both are discovered");
+    let lens = Lens { schema: Schema::ours(), selector: Default::default() };
+    let store = Arc::new(FileStore::new(file.clone(), lens));
+    let engine = Engine::new(Arc::new(packet), store, Default::default(), Policy::default());
+    let round = async |time: &str| {
+        engine
+            .once(&served, &RunOptions::default(), time.parse()?, &Unwatched)
+            .await
+            .map_err(anyhow::Error::new)
+    };
+    round("2026-08-21T10:00:00Z").await?;
+
+    let moved = fake.world().devices(&one).remove(7);
+    fake.world().devices(&two).push(moved);
+    let run = round("2026-08-21T10:01:00Z").await?;
+    let of = |project: &str| run.sources.iter().find(|s| s.source.ends_with(project));
+    assert_eq!(of(&one).map(|s| (s.gone, s.created)), Some((1, 0)), "{run:?}");
+    assert_eq!(of(&two).map(|s| (s.gone, s.created)), Some((0, 1)), "{run:?}");
+    let list: Value = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+    let hosts: Vec<_> = list["items"].as_array().into_iter().flatten().collect();
+    let mut its: Vec<_> = hosts
+        .iter()
+        .filter(|host| host["spec"]["machineID"] == id(7))
+        .map(|host| (host["spec"]["source"]["scope"].as_str(), host["status"]["state"].as_str()))
+        .collect();
+    its.sort_unstable();
+    assert_eq!(its, [(Some(&*one), Some("Gone")), (Some(&*two), Some("Running"))]);
     Ok(())
 }
