@@ -1,20 +1,16 @@
 //! The SDK's clients: one session for each account, one EC2 client for each of its regions, built once and kept.
 //!
-//! Not what they are asked. A session is opened when it is first needed, because the SDK's credential chain
-//! wants a running program; the SDK renews credentials itself. All clients share one HTTP client, so that
-//! hundreds of sources hold one set of root certificates.
+//! Not what they are asked, and not who signs: that is `keys`. A session is opened when it is first needed, because
+//! the SDK wants a running program. All clients share one HTTP client, so that hundreds of sources hold one set of
+//! root certificates.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ec2::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_ec2::config::timeout::TimeoutConfig;
-use aws_sdk_ec2::config::{
-    IdentityCache, ProvideCredentials, Region, SharedCredentialsProvider, SharedHttpClient,
-};
+use aws_sdk_ec2::config::{IdentityCache, Region, SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{ConnectorBuilder, tls};
@@ -23,6 +19,8 @@ use fetcher_core::provider::FetchError;
 
 use crate::config::{AccountPlan, Calls, Endpoints};
 use crate::errors::{self, Call};
+use crate::keys::{Keys, Origin};
+use crate::patience::Patience;
 use crate::provider::NAME;
 use crate::throttle::Throttle;
 use crate::types::Types;
@@ -30,10 +28,8 @@ use crate::whole::Whole;
 
 /// How long connecting may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long credentials may take: a role on top of SSO or of an instance role is several calls.
-const CREDENTIALS: Duration = Duration::from_secs(20);
 /// The longest wait between two attempts.
-const BACKOFF: Duration = Duration::from_secs(20);
+pub(crate) const BACKOFF: Duration = Duration::from_secs(20);
 /// How long one call may take with all its attempts: less than a round's deadline of five minutes.
 const OPERATION: Duration = Duration::from_secs(240);
 
@@ -55,7 +51,7 @@ impl Default for Reach {
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     sdk: SdkConfig,
-    credentials: SharedCredentialsProvider,
+    keys: Keys,
     /// The region that the shell names, if it does.
     pub(crate) shell_region: Option<String>,
     pub(crate) sts: aws_sdk_sts::Client,
@@ -104,12 +100,11 @@ impl Session {
             .http_client(reach.http.clone())
             .retry_config(retries(calls))
             .timeout_config(timeouts(calls))
-            .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build());
+            .no_credentials()
+            // The keys are their own.
+            .identity_cache(IdentityCache::no_cache());
         if let Some(profile) = &plan.profile {
             loader = loader.profile_name(profile);
-        }
-        if let Some(credentials) = &reach.credentials {
-            loader = loader.credentials_provider(credentials.clone());
         }
         if let Some(home) = home {
             loader = loader.region(Region::new(home.to_owned()));
@@ -117,12 +112,23 @@ impl Session {
         let base = loader.load().await;
         let shell_region = base.region().map(ToString::to_string);
         let base = with_region(base, plan);
-        let credentials = credentials(&base, plan, endpoints).await;
-        let sdk = base.into_builder().credentials_provider(credentials.clone()).build();
-        let sts = sts_config(&sdk, endpoints).interceptor(Whole::new(None)).build();
+        let keys = Keys::new(Origin {
+            given: reach.credentials.clone(),
+            profile: plan.profile.clone(),
+            file: plan.credentials_file.clone(),
+            role: plan.role.clone(),
+            sdk: at_sts(&base, endpoints),
+            http: reach.http.clone(),
+        });
+        let signer = SharedCredentialsProvider::new(keys.clone());
+        let sdk = base.into_builder().credentials_provider(signer).build();
+        let sts = aws_sdk_sts::config::Builder::from(&at_sts(&sdk, endpoints))
+            .retry_classifier(Patience)
+            .interceptor(Whole::new(None))
+            .build();
         Self {
             sdk,
-            credentials,
+            keys,
             shell_region,
             sts: aws_sdk_sts::Client::from_conf(sts),
             types: Arc::default(),
@@ -155,6 +161,7 @@ impl Session {
         let mut config = aws_sdk_ec2::config::Builder::from(&self.sdk)
             .region(Region::new(region.to_owned()))
             .retry_partition(budget)
+            .retry_classifier(Patience)
             .interceptor(Whole::new(Some(Arc::clone(&throttle))));
         if let Some(url) = &endpoint {
             config = config.endpoint_url(url);
@@ -172,7 +179,7 @@ impl Session {
         }
     }
 
-    /// The error of a call in words.
+    /// The error of a call in words. A key that was refused is not used again.
     pub(crate) async fn error<E>(
         &self,
         action: &'static str,
@@ -184,6 +191,9 @@ impl Session {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let key = if errors::is_about_key(error) { self.key().await } else { None };
+        if let Some(key) = &key {
+            self.keys.forget(key).await;
+        }
         let role = self.role.as_deref();
         let call = Call { action, account, region, role, key: key.as_deref() };
         errors::fetch_error(&call, error)
@@ -191,7 +201,7 @@ impl Session {
 
     /// The id of the access key that signs, for messages about it.
     async fn key(&self) -> Option<String> {
-        let loaded = tokio::time::timeout(CONNECT, self.credentials.provide_credentials()).await;
+        let loaded = tokio::time::timeout(CONNECT, self.keys.load()).await;
         Some(loaded.ok()?.ok()?.access_key_id().to_owned())
     }
 }
@@ -242,36 +252,11 @@ fn with_region(sdk: SdkConfig, plan: &AccountPlan) -> SdkConfig {
     sdk.into_builder().region(Region::new(first)).build()
 }
 
-async fn credentials(
-    base: &SdkConfig,
-    plan: &AccountPlan,
-    endpoints: &Endpoints,
-) -> SharedCredentialsProvider {
-    // Only a loader that was told to sign nothing has none.
-    let own = match base.credentials_provider() {
-        Some(own) => own,
-        None => SharedCredentialsProvider::new(DefaultCredentialsChain::builder().build().await),
-    };
-    let Some(role) = &plan.role else { return own };
-    let mut at = base.clone();
-    if let Some(url) = &endpoints.sts {
-        at = at.into_builder().endpoint_url(url).build();
-    }
-    let mut assume = AssumeRoleProvider::builder(&role.arn)
-        .configure(&at)
-        .session_name(&role.session_name)
-        .session_length(role.duration);
-    if let Some(id) = &role.external_id {
-        assume = assume.external_id(id);
-    }
-    SharedCredentialsProvider::new(assume.build_from_provider(own).await)
-}
-
-fn sts_config(sdk: &SdkConfig, endpoints: &Endpoints) -> aws_sdk_sts::config::Builder {
-    let config = aws_sdk_sts::config::Builder::from(sdk);
+/// The same for calls of STS.
+fn at_sts(sdk: &SdkConfig, endpoints: &Endpoints) -> SdkConfig {
     match &endpoints.sts {
-        Some(url) => config.endpoint_url(url),
-        None => config,
+        Some(url) => sdk.clone().into_builder().endpoint_url(url).build(),
+        None => sdk.clone(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fetcher_core::app::InvalidConfig;
@@ -29,6 +30,9 @@ pub struct Section {
     /// States in which an instance counts as present. One in another of these states is not selected.
     /// `shutting-down` and `terminated` are no choice: such an instance is gone.
     pub states: BTreeSet<Present>,
+    /// A file in the format of `~/.aws/credentials` that holds the keys, instead of the SDK's chain: a mounted secret,
+    /// systemd's credentials. Read again every quarter of an hour, and when AWS refuses the keys.
+    pub credentials_file: Option<PathBuf>,
     /// Endpoints instead of the public ones: private endpoints, test servers.
     pub endpoints: Endpoints,
     /// Where the enabled regions and the account id are asked for; the first listed region by default.
@@ -53,6 +57,7 @@ impl Default for Section {
             regions: None,
             accounts: Vec::new(),
             states: Present::ALL.into_iter().collect(),
+            credentials_file: None,
             endpoints: Endpoints::default(),
             discovery_region: None,
             instance_types: true,
@@ -77,7 +82,7 @@ pub struct Account {
     /// How long the role's credentials last, 15 minutes to 12 hours (a chained role: 1 hour). `1h` by default.
     #[schemars(with = "Option<String>")]
     pub duration: Option<SignedDuration>,
-    /// The profile of `~/.aws/config` whose credentials are used, instead of the shell's.
+    /// The profile whose credentials are used, of `~/.aws/config` or of `credentialsFile`, instead of the chain.
     pub profile: Option<String>,
     /// Its own regions instead of the section's.
     pub regions: Option<Regions>,
@@ -163,6 +168,7 @@ pub(crate) struct Calls {
 pub(crate) struct AccountPlan {
     pub(crate) role: Option<Role>,
     pub(crate) profile: Option<String>,
+    pub(crate) credentials_file: Option<PathBuf>,
     /// None: the region of the shell.
     pub(crate) regions: Option<Regions>,
     pub(crate) gone: GoneOverride,
@@ -205,7 +211,7 @@ pub(crate) fn fleet(section: Section, flags: &Flags) -> Result<Fleet, InvalidCon
                 .clone()
                 .or_else(|| account.regions.clone())
                 .or_else(|| section.regions.clone());
-            account_plan(account, regions)
+            account_plan(account, regions, section.credentials_file.clone())
                 .map_err(|why| InvalidConfig(format!("`aws.accounts[{at}]`: {why}")))
         })
         .collect::<Result<_, _>>()?;
@@ -269,7 +275,11 @@ fn flagged(flags: &Flags) -> Result<Option<Regions>, InvalidConfig> {
     Ok(Some(regions))
 }
 
-fn account_plan(account: Account, regions: Option<Regions>) -> Result<AccountPlan, String> {
+fn account_plan(
+    account: Account,
+    regions: Option<Regions>,
+    credentials_file: Option<PathBuf>,
+) -> Result<AccountPlan, String> {
     if let Some(regions) = &regions {
         regions.check().map_err(|why| format!("`regions`: {why}"))?;
     }
@@ -295,6 +305,7 @@ fn account_plan(account: Account, regions: Option<Regions>) -> Result<AccountPla
     Ok(AccountPlan {
         role,
         profile: account.profile,
+        credentials_file,
         regions,
         gone: account.gone,
         suspend: account.suspend,

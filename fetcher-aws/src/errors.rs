@@ -48,6 +48,10 @@ where
                      not accepted, or a proxy wants some of its own",
                     call.key_words()
                 )),
+                None if status == 429 => FetchError::throttled(
+                    format!("{call}: HTTP status 429: a gateway on the way asks for fewer calls"),
+                    None,
+                ),
                 None => call.unavailable(&format!(
                     "HTTP status {status} without an error code of AWS: a proxy or another server may have answered"
                 )),
@@ -176,7 +180,8 @@ fn credentials_error(call: &Call<'_>, error: &(dyn Error + 'static)) -> Option<F
     if let Some(refused) = find::<SdkError<AssumeRoleError>>(error) {
         return Some(role_error(call, refused));
     }
-    match find::<CredentialsError>(error)? {
+    // The innermost: the others carry it to several calls.
+    match chained(error).filter_map(|error| error.downcast_ref::<CredentialsError>()).last()? {
         CredentialsError::CredentialsNotLoaded(_) => Some(FetchError::denied(format!(
             "{call}: no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log \
              in with `aws sso login`, or run where an instance role or a service account gives some"
@@ -239,26 +244,24 @@ fn said(code: &str, message: &str) -> String {
 
 /// The first error of type `T` in the chain of causes.
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    chained(error).find_map(|error| error.downcast_ref())
+}
+
+/// The error and its causes, from the outside to the inside.
+fn chained<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 /// The causes from the outside to the inside, each once.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
+    for cause in chained(error).skip(1) {
         let words = cause.to_string();
         if !text.ends_with(&words) {
             let _ = write!(text, ": {words}");
         }
-        next = cause.source();
     }
     printable(&text, MAX)
 }

@@ -2,7 +2,8 @@
 //!
 //! Not parsing, which is the SDK's. It is needed because the SDK's XML reader takes the end of the text for the end
 //! of every open element: half a page, cut by a proxy without an error, would be a shorter last page, and
-//! its missing instances would look gone. And the SDK collects a body without a limit, until its timeout.
+//! its missing instances would look gone. And the SDK collects a body without a limit, until its timeout, and never
+//! looks at its content type.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 use aws_smithy_types::body::SdkBody;
 use bytes::{Buf, Bytes};
+use fetcher_core::printable::printable;
 use http_body::{Body, Frame};
 
 use crate::throttle::Throttle;
@@ -58,8 +60,12 @@ impl Intercept for Whole {
                 _ => {}
             }
         }
+        let wants_end = status.is_success();
+        let kind = response.headers().get("content-type").filter(|_| wants_end);
+        let foreign = kind.filter(|kind| !kind.contains("xml"));
+        let foreign = foreign.map(|kind| Broken::Foreign { kind: printable(kind, 60) });
         let body = std::mem::replace(response.body_mut(), SdkBody::taken());
-        let watched = Watched { body, read: 0, tail: Vec::new(), wants_end: status.is_success() };
+        let watched = Watched { body, read: 0, tail: Vec::new(), wants_end, foreign };
         *response.body_mut() = SdkBody::from_body_1_x(watched);
         Ok(())
     }
@@ -72,6 +78,8 @@ struct Watched {
     tail: Vec<u8>,
     /// A failure may come from a gateway, in any form.
     wants_end: bool,
+    /// It says itself that it is no answer of AWS.
+    foreign: Option<Broken>,
 }
 
 impl Watched {
@@ -96,6 +104,9 @@ impl Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(broken) = self.foreign.take() {
+            return Poll::Ready(Some(Err(broken.into())));
+        }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
@@ -119,6 +130,8 @@ impl Body for Watched {
 pub(crate) enum Broken {
     #[error("the answer ends in the middle, after {read} bytes")]
     Cut { read: usize },
+    #[error("the answer is {kind} and no XML: a proxy or another server has answered")]
+    Foreign { kind: String },
     #[error("the answer is longer than {} MiB", LIMIT >> 20)]
     Endless,
 }
@@ -133,7 +146,7 @@ mod tests {
         let frames: Vec<_> =
             chunks.into_iter().map(|text| Ok::<_, BoxError>(Frame::data(text.into()))).collect();
         let body = SdkBody::from_body_1_x(StreamBody::new(futures::stream::iter(frames)));
-        let watched = Watched { body, read: 0, tail: Vec::new(), wants_end: true };
+        let watched = Watched { body, read: 0, tail: Vec::new(), wants_end: true, foreign: None };
         let read = watched.collect().await.map_err(|error| error.to_string())?;
         Ok(read.to_bytes().len())
     }

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use crate::fake_faults::Fault;
 
+mod aws;
 pub mod cases;
 mod cloudforms;
 mod file;
@@ -32,6 +33,7 @@ mod netbox;
 mod packet;
 mod redfish;
 
+pub use aws::AwsAdapter;
 pub use cloudforms::CloudformsAdapter;
 pub use file::FileAdapter;
 pub use ironic::IronicAdapter;
@@ -205,6 +207,8 @@ impl<A: Adapter> Bed<A> {
         let first = bed.round().await?;
         anyhow::ensure!(first.result == RoundResult::Complete, "first round: {first:?}");
         anyhow::ensure!(first.created == machines, "first round: {first:?}");
+        // From here on no machine is too young to be missed.
+        bed.now = bed.now.checked_add(SignedDuration::try_from(bed.engine.provider.settle())?)?;
         Ok(bed)
     }
 

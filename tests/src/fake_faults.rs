@@ -134,7 +134,7 @@ pub struct Request {
     pub method: String,
     /// Its path.
     pub path: String,
-    /// The pairs of its query, decoded.
+    /// The pairs of its query and of a form in its body, decoded.
     pub query: Vec<(String, String)>,
     /// Its headers.
     pub headers: HeaderMap,
@@ -231,7 +231,10 @@ async fn respond(
 ) -> Response {
     let _under_way = script.begin();
     let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let query: Vec<(String, String)> = pairs.into_owned().collect();
+    let mut query: Vec<(String, String)> = pairs.into_owned().collect();
+    if headers.get("content-type").is_some_and(|kind| kind == "application/x-www-form-urlencoded") {
+        query.extend(url::form_urlencoded::parse(&body).into_owned());
+    }
     let shown: Vec<_> = query.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let call = format!("{method} {}?{}", uri.path(), shown.join("&"));
     lock(&script.calls).push(call.clone());

@@ -31,6 +31,7 @@ pub mod conformance;
 pub mod fake_bmc;
 pub mod fake_cloudforms;
 pub mod fake_ec2;
+pub mod fake_ec2_world;
 pub mod fake_faults;
 pub mod fake_ironic;
 pub mod fake_maas;

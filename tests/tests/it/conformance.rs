@@ -1,7 +1,7 @@
 //! Every fetcher under the conformance suite: one test a case and adapter.
 
 use fetcher_tests::conformance::{
-    Adapter, CloudformsAdapter, FileAdapter, IronicAdapter, MaasAdapter, NetBoxAdapter,
+    Adapter, AwsAdapter, CloudformsAdapter, FileAdapter, IronicAdapter, MaasAdapter, NetBoxAdapter,
     PacketAdapter, RedfishAdapter, cases,
 };
 
@@ -29,6 +29,7 @@ macro_rules! cases_of {
 }
 
 conformance! {
+    aws: AwsAdapter;
     packet: PacketAdapter;
     cloudforms: CloudformsAdapter;
     file: FileAdapter;

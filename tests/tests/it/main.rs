@@ -1,5 +1,7 @@
 //! The suites that need more than one crate, or a real server. One binary, so that they share one control plane.
 
+// The SDK's futures are nested deeply, and rounds and cases are around them.
+#![recursion_limit = "256"]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
