@@ -8,7 +8,7 @@ use futures::{StreamExt, stream};
 
 use crate::clients::RegionClient;
 use crate::provider::Ec2;
-use crate::types;
+use crate::{list, types};
 
 /// Regions asked at the same time.
 const SIDE_BY_SIDE: usize = 16;
@@ -30,12 +30,11 @@ pub(crate) async fn check(ec2: &Ec2) -> Vec<Finding> {
 }
 
 async fn check_region(region: &RegionClient) -> Vec<Finding> {
-    const LIST: &str = "ec2:DescribeInstances";
     region.throttle.ready().await;
-    let list = region.ec2.describe_instances().dry_run(true).max_results(5).send().await;
-    let list = dry_run(region, LIST, list.err()).await;
-    let go_on = list.ok && region.wants_types();
-    let mut findings = vec![list];
+    let listed = region.ec2.describe_instances().dry_run(true).max_results(5).send().await;
+    let listed = dry_run(region, list::ACTION, listed.err()).await;
+    let go_on = listed.ok && region.wants_types();
+    let mut findings = vec![listed];
     if go_on {
         region.throttle.ready().await;
         let types = region.ec2.describe_instance_types().dry_run(true).max_results(5).send().await;

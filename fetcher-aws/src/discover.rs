@@ -14,6 +14,8 @@ use crate::clients::{Reach, RegionClient, Session};
 use crate::config::{AccountPlan, Fleet};
 use crate::regions::{Region, Regions};
 
+pub(crate) const REGIONS: &str = "ec2:DescribeRegions";
+
 /// One account of the configuration, and what was last found out about it.
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -135,13 +137,12 @@ async fn caller(session: &Session, label: &str) -> Result<Text, FetchError> {
 
 /// The regions that are enabled for the account, by name.
 async fn enabled(session: &Session, fleet: &Fleet, id: &str) -> Result<Vec<String>, FetchError> {
-    const ACTION: &str = "ec2:DescribeRegions";
     let home = session.home().to_owned();
     let client = session.region(id, &home, ec2_endpoint(fleet, &Region::named(&home)));
     // Without `AllRegions` only enabled ones are answered.
     let answer = match client.ec2.describe_regions().all_regions(false).send().await {
         Ok(answer) => answer,
-        Err(error) => return Err(client.error(ACTION, &error).await),
+        Err(error) => return Err(client.error(REGIONS, &error).await),
     };
     let mut names: Vec<String> = answer
         .regions()
@@ -153,7 +154,7 @@ async fn enabled(session: &Session, fleet: &Fleet, id: &str) -> Result<Vec<Strin
     names.dedup();
     if names.is_empty() {
         return Err(FetchError::inconsistent(format!(
-            "{ACTION} of account {id} in {home}: not one region is enabled, which cannot be"
+            "{REGIONS} of account {id} in {home}: not one region is enabled, which cannot be"
         )));
     }
     Ok(names)

@@ -16,7 +16,7 @@ use crate::clients::RegionClient;
 use crate::errors::is_stale_token;
 use crate::map::{self, Place};
 
-const ACTION: &str = "ec2:DescribeInstances";
+pub(crate) const ACTION: &str = "ec2:DescribeInstances";
 
 /// All instances that `filters` let through, in every state, by id.
 pub(crate) async fn list(

@@ -16,6 +16,7 @@ use server::{Answer, Server, error, instance, page, sts_error};
 
 mod discovery;
 mod listing;
+mod papers;
 mod refusals;
 mod server;
 
@@ -82,6 +83,19 @@ fn caller(account: &str) -> Answer {
             "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
              <Arn>arn:aws:iam::{account}:user/fetcher</Arn><UserId>AIDA</UserId><Account>{account}</Account>\
              </GetCallerIdentityResult></GetCallerIdentityResponse>"
+        ),
+    )
+}
+
+/// Credentials of a role that last, with this key.
+fn assumed(key: &str) -> Answer {
+    Answer::Http(
+        200,
+        format!(
+            "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s\
+             </SecretAccessKey><SessionToken>t</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>\
+             <AssumedRoleUser><AssumedRoleId>A:b</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/x/y</Arn>\
+             </AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"
         ),
     )
 }

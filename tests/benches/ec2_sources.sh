@@ -3,9 +3,8 @@
 # `fetcher-aws --once`: the first creates 680 Hosts, the second has nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-cargo build --release -q -p fetcher-tests --bin fake_ec2
-cargo build --release -q -p fetcher-aws
-bin=$(realpath "${CARGO_TARGET_DIR:-target}/release")
+[ -n "${BIN:-}" ] || cargo build --release --locked -q --workspace --bins
+bin=$(realpath "${BIN:-${CARGO_TARGET_DIR:-target}/release}")
 measure=$(realpath tests/benches/measure.py)
 dir=$(mktemp -d)
 trap 'kill "$SERVER_PID" 2>/dev/null; rm -rf "$dir"' EXIT

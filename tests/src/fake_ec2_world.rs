@@ -30,6 +30,9 @@ pub struct Instance {
     pub bare: bool,
 }
 
+/// A change of the world to come.
+type Then = Box<dyn FnOnce(&mut World) + Send>;
+
 /// What the region has.
 #[derive(Default)]
 pub struct World {
@@ -39,11 +42,13 @@ pub struct World {
     pub twice: bool,
     /// Left out of lists, though a lookup by id finds them.
     pub hidden: BTreeSet<String>,
+    /// Lookups by id find nothing, whatever there is.
+    pub deaf: bool,
     /// The access key that is believed.
     pub key: String,
     /// What is left of lists that were begun, by token.
     rest: HashMap<String, Vec<Instance>>,
-    between: Option<Box<dyn FnOnce(&mut Self) + Send>>,
+    between: Option<Then>,
 }
 
 /// A running region; ends with this value.
@@ -117,6 +122,9 @@ impl World {
     fn begun(&self, request: &Request) -> Vec<Instance> {
         let filters = filters(request);
         let by_id = filters.iter().any(|(name, _)| name == "instance-id");
+        if by_id && self.deaf {
+            return Vec::new();
+        }
         let chosen = self.instances.iter().filter(|one| by_id || !self.hidden.contains(&one.id));
         let mut all: Vec<Instance> =
             chosen.filter(|one| filters.iter().all(|filter| holds(filter, one))).cloned().collect();
@@ -263,7 +271,6 @@ impl FakeRegion {
     }
 
     /// The world, to be changed.
-    #[must_use]
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }

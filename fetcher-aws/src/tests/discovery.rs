@@ -82,11 +82,7 @@ async fn an_account_named_as_role_and_by_its_own_credentials_is_listed_once() {
 #[tokio::test]
 async fn a_role_is_assumed_once_for_all_regions() {
     let server = Server::start().await;
-    let role = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA1</AccessKeyId><SecretAccessKey>s\
-        </SecretAccessKey><SessionToken>t</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>\
-        <AssumedRoleUser><AssumedRoleId>A:b</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/x/y</Arn>\
-        </AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>";
-    server.script("AssumeRole", [Answer::Http(200, role.to_owned())]);
+    server.script("AssumeRole", [assumed("ASIA1")]);
     server.script(LIST, [Answer::Http(200, page("111111111111", &[], None))]);
     let yaml = "regions: [eu-west-1, eu-west-2, eu-west-3]\ninstanceTypes: false\n\
                 accounts: [{roleArn: 'arn:aws:iam::111111111111:role/x'}]";

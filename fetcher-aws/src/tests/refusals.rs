@@ -120,3 +120,40 @@ async fn sts_that_fails_is_unavailable_and_not_denied() {
     let error = fetch(&ec2, &source, "").await.unwrap_err();
     assert_eq!(error.reason(), "unavailable", "{error}");
 }
+
+#[tokio::test]
+async fn a_key_that_aws_refuses_is_named_and_not_used_again() {
+    let server = Server::start().await;
+    server.script("AssumeRole", [assumed("ASIAOLD"), assumed("ASIANEW")]);
+    let listed = Answer::Http(200, page("111111111111", &[running("i-1")], None));
+    server.script(LIST, [error(400, "ExpiredToken", "The security token is expired"), listed]);
+    let ec2 = ec2(&server, ROLE);
+    let source = ec2.sources().await.unwrap().sources[0].source.clone();
+    let error = fetch(&ec2, &source, "").await.unwrap_err().to_string();
+    assert!(error.contains("ASIAOLD") && error.contains("has expired"), "{error}");
+    for _ in 0..2 {
+        assert_eq!(ids(&fetch(&ec2, &source, "").await.unwrap()), ["i-1"]);
+    }
+    assert_eq!(server.requests("AssumeRole").len(), 2);
+}
+
+#[tokio::test]
+async fn regions_that_wait_for_one_role_share_its_refusal() {
+    let server = Server::start().await;
+    server.script("AssumeRole", [sts_error(403, "AccessDenied", "no")]);
+    let ec2 = ec2(&server, &ROLE.replace("[eu-west-1]", "[eu-west-1, eu-west-2, eu-west-3]"));
+    let served = ec2.sources().await.unwrap().sources;
+    let rounds = served.iter().map(|served| fetch(&ec2, &served.source, ""));
+    for got in futures::future::join_all(rounds).await {
+        assert_eq!(got.unwrap_err().reason(), "denied");
+    }
+    assert_eq!(server.requests("AssumeRole").len(), 1);
+}
+
+#[tokio::test]
+async fn a_429_of_a_gateway_is_waited_out() {
+    let gateway = || Answer::Http(429, "slow down".to_owned());
+    let got = listing([gateway(), ok(&[running("i-1")], None)]).await;
+    assert_eq!(ids(&got.unwrap()), ["i-1"]);
+    assert_eq!(listing([gateway()]).await.unwrap_err().reason(), "throttled");
+}

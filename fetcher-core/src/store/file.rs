@@ -32,6 +32,8 @@ pub struct FileStore {
     lens: Lens,
     /// The document as last read or written, for as long as the file is the same.
     cached: Mutex<Option<(disk::Stamp, Arc<Document>)>>,
+    /// One reads at a time: hundreds of sources that begin together would each read and parse the whole file.
+    reading: tokio::sync::Mutex<()>,
     waiting: Mutex<Vec<Waiting>>,
     committing: tokio::sync::Mutex<()>,
 }
@@ -61,6 +63,7 @@ impl FileStore {
             path,
             lens,
             cached: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
             waiting: Mutex::default(),
             committing: tokio::sync::Mutex::default(),
         }
@@ -84,6 +87,7 @@ impl FileStore {
     }
 
     async fn read(&self) -> Result<Arc<Document>, StoreError> {
+        let _one = self.reading.lock().await;
         let (path, cached) = (self.path.clone(), self.cached());
         let (stamp, document) = blocking(move || load(&path, cached)).await?;
         self.remember(stamp, &document);
