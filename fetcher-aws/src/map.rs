@@ -3,13 +3,12 @@
 //! Not DescribeInstanceTypes (see `types`): memory comes from there. Every getter of the SDK may give nothing, and
 //! enums may hold words it does not know yet: those survive as they are. The README has the mapping as a table.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use aws_sdk_ec2::types::{Instance, InstanceNetworkInterface};
 use fetcher_core::machine::{
     Address, AddressType, Hardware, IdScope, Interface, Interner, Life, Location, Machine, Os,
-    Owner, State, Text,
+    Owner, State, Text, TextMap,
 };
 use jiff::Timestamp;
 
@@ -198,7 +197,7 @@ fn interface(eni: &InstanceNetworkInterface) -> Interface {
 }
 
 /// Keys and values as they are, `aws:` ones and empty values included.
-fn tags(instance: &Instance, interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn tags(instance: &Instance, interner: &mut Interner) -> TextMap {
     instance
         .tags()
         .iter()
@@ -209,7 +208,7 @@ fn tags(instance: &Instance, interner: &mut Interner) -> BTreeMap<Text, Text> {
         .collect()
 }
 
-fn facts(instance: &Instance, interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn facts(instance: &Instance, interner: &mut Interner) -> TextMap {
     let placement = instance.placement();
     let manager = instance
         .operator()

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use fetcher_core::machine::{
     Address, AddressType, Hardware, IdScope, Interface, Interner, Life, Location, Machine, Os,
-    Owner, State, Text,
+    Owner, State, Text, TextMap,
 };
 use jiff::Timestamp;
 
@@ -255,7 +255,7 @@ fn interfaces<'a>(macs: impl Iterator<Item = &'a str>) -> Vec<Interface> {
 
 /// `/managed/environment/prod` is the key `environment` with the value `prod`. Several values of one category are
 /// sorted and joined by a comma.
-fn tags(all: &[Named], texts: &mut Interner) -> BTreeMap<Text, Text> {
+fn tags(all: &[Named], texts: &mut Interner) -> TextMap {
     let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for path in all.iter().filter_map(|tag| tag.name.as_deref()) {
         if let Some((category, value)) =
@@ -269,7 +269,7 @@ fn tags(all: &[Named], texts: &mut Interner) -> BTreeMap<Text, Text> {
     values.into_iter().map(|(key, values)| (texts.text(key), texts.text(&join(values)))).collect()
 }
 
-fn facts(all: &[(&str, Option<&str>)], texts: &mut Interner) -> BTreeMap<Text, Text> {
+fn facts(all: &[(&str, Option<&str>)], texts: &mut Interner) -> TextMap {
     let known = all.iter().filter_map(|(key, value)| Some((texts.text(key), text(*value, texts)?)));
     known.collect()
 }

@@ -9,78 +9,33 @@ use std::time::Duration;
 use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
-use crate::decide::{Evidence, Owner, Verb, Verdict, Why, decide};
-use crate::desired::{self, Seen, Style};
+use crate::decide::{Owner, Verb, Verdict, Why, decide};
+use crate::desired::{self, Style};
 use crate::digest::Digest;
 use crate::host::{HostStatus, is_our_label};
-use crate::machine::{Machine, Source, Text};
+use crate::machine::{Source, Text};
 use crate::observed::{Entry, Read};
-use crate::report::FieldChange;
 use crate::store::{HostStore, NewHost, Part, StoreError, Stored};
 
 mod diff;
+mod task;
+
+pub use task::{End, Outcome, Target, Task};
 
 /// How often one Host is tried in a round.
 const ATTEMPTS: usize = 6;
 /// How long nothing may come to an end before the rest of a round is given up.
 const STANDSTILL: Duration = Duration::from_secs(60);
 
-/// One permitted change.
-#[derive(Clone, Debug)]
-pub struct Task<'a> {
-    /// What was planned.
-    pub verb: Verb,
-    /// The Host's name.
-    pub host: Text,
-    /// The id of its machine.
-    pub machine_id: Text,
-    /// What it shall be.
-    pub target: Target<'a>,
-}
-
-/// What a Host shall be.
-#[derive(Clone, Debug)]
-pub enum Target<'a> {
-    /// As this machine is, which was seen like this.
-    Present(&'a Machine, Seen),
-    /// Gone, on this evidence, under this approval.
-    Gone(Evidence, Option<&'a str>),
-}
-
-/// How one task ended.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What was planned.
-    pub verb: Verb,
-    /// The Host's name.
-    pub host: Text,
-    /// What came of it.
-    pub end: End,
-    /// How often it was decided again.
-    pub conflicts: usize,
-    /// What changed in it.
-    pub fields: Vec<FieldChange>,
-    /// What was wanted and what the store then held, where it was written.
-    pub wrote: Option<(Digest, Digest)>,
-}
-
-/// How one task ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It is as wanted: written by us, or found so.
-    Done,
-    /// Not ours to touch, as it turned out.
-    Left(Why),
-    /// It failed; the next round tries again.
-    Failed(StoreError),
-}
-
 /// What all tasks of a round share.
 #[derive(Debug)]
 pub struct Writer<'a, S> {
     /// Where to.
     pub store: &'a S,
+    /// What every write of the instance takes one of.
+    pub slots: &'a Semaphore,
     /// The source that owns the Hosts.
     pub source: &'a Source,
     /// Labels.
@@ -92,19 +47,18 @@ pub struct Writer<'a, S> {
 }
 
 impl<S: HostStore> Writer<'_, S> {
-    /// Carries out all tasks, as many at once as the store likes. `done` hears of every end.
-    pub async fn carry_out(&self, tasks: Vec<Task<'_>>, done: impl Fn(&Outcome)) -> Vec<Outcome> {
+    /// Carries out all tasks, as many at once as there are slots. `done` hears of every end.
+    pub async fn carry_out(&self, tasks: &[Task<'_>], done: impl Fn(&Outcome)) -> Vec<Outcome> {
         let down = AtomicBool::new(false);
         let mut outcomes = Vec::with_capacity(tasks.len());
-        let names: Vec<_> = tasks.iter().map(|task| (task.verb, task.host.clone())).collect();
         // Filled by hand: a stream of a borrowing closure cannot be sent to another thread.
-        let mut tasks = tasks.into_iter();
-        let first = tasks.by_ref().take(self.store.in_flight());
+        let mut waiting = tasks.iter();
+        let first = waiting.by_ref().take(self.store.in_flight());
         let mut running: FuturesUnordered<_> = first.map(|task| self.one(task, &down)).collect();
         loop {
             match tokio::time::timeout(STANDSTILL, running.next()).await {
                 Ok(Some(outcome)) => {
-                    running.extend(tasks.next().map(|task| self.one(task, &down)));
+                    running.extend(waiting.next().map(|task| self.one(task, &down)));
                     done(&outcome);
                     outcomes.push(outcome);
                 }
@@ -119,21 +73,22 @@ impl<S: HostStore> Writer<'_, S> {
             "nothing came to an end for {} s: the rest of the round was given up",
             STANDSTILL.as_secs()
         ));
-        let rest = names.into_iter().filter(|(_, host)| !ended.contains(host));
-        let rest: Vec<_> =
-            rest.map(|(verb, host)| Outcome::failed(verb, host, error.clone())).collect();
-        outcomes.extend(rest);
+        let rest = tasks.iter().filter(|task| !ended.contains(&task.host));
+        outcomes
+            .extend(rest.map(|task| Outcome::failed(task.verb, task.host.clone(), error.clone())));
         outcomes
     }
 
-    async fn one(&self, task: Task<'_>, down: &AtomicBool) -> Outcome {
+    async fn one(&self, task: &Task<'_>, down: &AtomicBool) -> Outcome {
         let mut outcome = Outcome::new(task.verb, task.host.clone());
+        // Closed by nobody.
+        let _slot = self.slots.acquire().await;
         if down.load(Ordering::Relaxed) {
             let error = "not tried: the store failed for another Host a moment ago";
             outcome.end = End::Failed(StoreError::Unavailable(error.to_owned()));
             return outcome;
         }
-        outcome.end = match self.attempts(&task, &mut outcome).await {
+        outcome.end = match self.attempts(task, &mut outcome).await {
             Ok(end) => end,
             Err(error) => {
                 if matches!(error, StoreError::Unavailable(_) | StoreError::Invalid(_)) {
@@ -250,40 +205,6 @@ impl<S: HostStore> Writer<'_, S> {
         let of = |status: &HostStatus| digest(std::iter::empty(), &lens.known(status));
         !matches!(entry.standing, crate::observed::Standing::Present)
             || before.status.as_ref().is_none_or(|old| of(old) != of(status))
-    }
-}
-
-impl Task<'_> {
-    fn wanted<S: HostStore>(&self, writer: &Writer<'_, S>) -> Option<Digest> {
-        match self.target {
-            Target::Present(machine, seen) => Some(desired::wanted(
-                writer.source,
-                machine,
-                seen,
-                writer.style,
-                writer.store.lens(),
-            )),
-            Target::Gone(..) => None,
-        }
-    }
-
-    fn status(&self, before: &Read, now: Timestamp) -> HostStatus {
-        match self.target {
-            Target::Present(machine, seen) => desired::present_status(machine, seen, before, now),
-            Target::Gone(evidence, approval) => {
-                desired::gone_status(before, evidence, approval, now)
-            }
-        }
-    }
-}
-
-impl Outcome {
-    const fn new(verb: Verb, host: Text) -> Self {
-        Self { verb, host, end: End::Done, conflicts: 0, fields: Vec::new(), wrote: None }
-    }
-
-    fn failed(verb: Verb, host: Text, error: StoreError) -> Self {
-        Self { end: End::Failed(error), ..Self::new(verb, host) }
     }
 }
 

@@ -6,8 +6,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use crate::config::GoneOverride;
+use crate::config::{GoneOverride, fraction};
 use crate::confirm::{Confirmed, Mark, is_counted};
 use crate::decide::{Evidence, Verb};
 use crate::machine::Text;
@@ -20,12 +22,16 @@ mod tests;
 /// The time over which marks are counted.
 pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// How many marks may pass within an hour.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How many Hosts may be marked gone within an hour: max(fraction × present, min(floor, present / 2)) a source.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "GonePolicy")]
 pub struct Policy {
-    /// The part of the present Hosts, 0 to 1.
+    /// The part of the present Hosts that may be marked within an hour, 0 to 1.
+    #[serde(deserialize_with = "fraction")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub max_fraction: f64,
-    /// How many whatever the fraction says, up to half of the present Hosts.
+    /// How many may be marked whatever the fraction says, up to half of them.
     pub floor: usize,
 }
 

@@ -18,7 +18,8 @@ mod schema;
 mod tests;
 
 pub use document::Config;
-pub use gone::{GoneOverride, GonePolicy};
+pub use gone::GoneOverride;
+pub(crate) use gone::fraction;
 pub use keys::{Concurrency, FileConfig, Labels, Log, LogFormat, LogLevel, StoreConfig};
 pub use schema::schema;
 

@@ -111,8 +111,8 @@ async fn run_once<A: App>(args: Args<A::Flags>) -> Result<u8, InvalidConfig> {
     let store = AnyStore::open(&settings.store, A::NAME, settings.selector, Mode::Once).await?;
     once::announce(A::NAME, &store);
     let provider = Arc::new(provider);
-    let mut engine =
-        Engine::new(Arc::clone(&provider), Arc::new(store), settings.style, settings.policy);
+    let (style, policy) = (settings.style, settings.policy);
+    let mut engine = Engine::new(Arc::clone(&provider), Arc::new(store), style, policy);
     engine.concurrency = settings.concurrency;
     let report = once::once(&engine, &options, run.exit_code).await;
     close(&*provider).await;
@@ -137,8 +137,8 @@ async fn run_daemon<A: App>(args: Args<A::Flags>) -> Result<u8, InvalidConfig> {
         "fetcher-{} begins",
         A::NAME
     );
-    let mut engine =
-        Engine::new(Arc::new(provider), Arc::new(store), settings.style, settings.policy);
+    let (style, policy) = (settings.style, settings.policy);
+    let mut engine = Engine::new(Arc::new(provider), Arc::new(store), style, policy);
     engine.concurrency = settings.concurrency;
     let instance =
         Instance { engine, schedule: settings.schedule, metrics: Metrics::new(A::NAME), listener };

@@ -3,13 +3,17 @@
 //! Pure: naming, labels and status. Not whether anything is written: see `decide`. Everything is kept within the
 //! bounds that the CRD sets, and what had to be cut is counted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use crate::decide::Evidence;
 use crate::digest::{Digest, digest};
-use crate::host::{Condition, HostStatus, LABELS, LastGone, PRESENT, TAG_LABELS};
+use crate::host::{
+    Condition, HostStatus, LastGone, PRESENT, PROVIDER_LABEL, REGION_LABEL, SOURCE_LABEL,
+    TAG_LABELS, ZONE_LABEL,
+};
 use crate::machine::{IdScope, Machine, Source, State, Text};
 use crate::naming;
 use crate::observed::{Lens, Read};
@@ -63,20 +67,32 @@ pub fn name(source: &Source, machine: &Machine) -> Text {
 /// Our labels. A value that is no valid label value is left out; keys are never rewritten.
 #[must_use]
 pub fn labels(source: &Source, machine: &Machine, style: &Style) -> BTreeMap<String, String> {
+    let labels = label_pairs(source, machine, style).into_iter();
+    labels.map(|(key, value)| (key.into_owned(), value.to_owned())).collect()
+}
+
+/// The same in the order of their keys, no value copied: made for every machine in every round.
+fn label_pairs<'a>(
+    source: &'a Source,
+    machine: &'a Machine,
+    style: &Style,
+) -> Vec<(Cow<'static, str>, &'a str)> {
     let about = [
-        ("provider", Some(source.provider())),
-        ("region", machine.location.region.as_deref()),
-        ("source", Some(&**source.name())),
-        ("zone", machine.location.zone.as_deref()),
+        (PROVIDER_LABEL, Some(source.provider())),
+        (REGION_LABEL, machine.location.region.as_deref()),
+        (SOURCE_LABEL, Some(&**source.name())),
+        (ZONE_LABEL, machine.location.zone.as_deref()),
     ];
-    let about =
-        about.into_iter().filter_map(|(key, value)| Some((format!("{LABELS}{key}"), value?)));
+    let about = about.into_iter().filter_map(|(key, value)| Some((Cow::Borrowed(key), value?)));
     let tags = style.label_tags.iter().filter(|key| naming::is_label_name(key)).filter_map(|key| {
         let value = machine.tags.get(key)?;
-        Some((format!("{TAG_LABELS}{key}"), &**value))
+        Some((Cow::Owned(format!("{TAG_LABELS}{key}")), &**value))
     });
     let all = about.chain(tags).filter(|(_, value)| naming::is_label_value(value));
-    all.map(|(key, value)| (key, value.to_owned())).collect()
+    let mut all: Vec<_> = all.collect();
+    all.sort_unstable();
+    all.dedup_by(|a, b| a.0 == b.0);
+    all
 }
 
 /// The status of a machine that is there, without the times that depend on what was before; and how many values had
@@ -114,10 +130,9 @@ pub fn wanted(
     style: &Style,
     lens: &Lens,
 ) -> Digest {
-    let labels = labels(source, machine, style);
+    let labels = label_pairs(source, machine, style);
     let (status, _) = status(machine, seen);
-    let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    digest(labels, &lens.known(&status))
+    digest(labels.iter().map(|(key, value)| (&**key, *value)), &lens.known(&status))
 }
 
 /// The whole status of a machine that is there, after what was read of its Host before.

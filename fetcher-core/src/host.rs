@@ -13,17 +13,23 @@
 //! | `status.conditions[type=Present]` | the fetcher | whenever it differs |
 //! | `status.agent`, other conditions | a daemon on the host, tools | the fetcher carries them along unread |
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::machine::{Address, Hardware, Interface, Location, Os, Owner, State, Text};
+use crate::machine::{Address, Hardware, Interface, Location, Os, Owner, State, Text, TextMap};
 
 /// Prefix of the labels about the Host itself.
 pub const LABELS: &str = "inventory.fetcher.dev/";
+/// The label that names the provider.
+pub const PROVIDER_LABEL: &str = "inventory.fetcher.dev/provider";
+/// The label that names the region.
+pub const REGION_LABEL: &str = "inventory.fetcher.dev/region";
+/// The label that names the source.
+pub const SOURCE_LABEL: &str = "inventory.fetcher.dev/source";
+/// The label that names the zone.
+pub const ZONE_LABEL: &str = "inventory.fetcher.dev/zone";
 /// Prefix of the labels made from tags.
 pub const TAG_LABELS: &str = "tag.inventory.fetcher.dev/";
 /// The condition that says whether the machine is there, and why not.
@@ -214,13 +220,13 @@ pub struct HostStatus {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "null_as_default")]
     pub owner: Owner,
     /// Tags as the provider has them.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
+    #[serde(skip_serializing_if = "TextMap::is_empty", deserialize_with = "null_as_default")]
     #[schemars(schema_with = "text_map")]
-    pub tags: BTreeMap<Text, Text>,
+    pub tags: TextMap,
     /// Further facts of this provider: `manager`, `role`, `vpc`, …
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
+    #[serde(skip_serializing_if = "TextMap::is_empty", deserialize_with = "null_as_default")]
     #[schemars(schema_with = "text_map")]
-    pub facts: BTreeMap<Text, Text>,
+    pub facts: TextMap,
     /// When the machine came to be, as the provider says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,

@@ -31,10 +31,8 @@ pub(crate) fn with_hash(text: &str, identity: &str) -> String {
 
 /// The first `digits` hexadecimal digits of `bytes`.
 pub(crate) fn hex(bytes: &[u8], digits: usize) -> String {
-    let mut text: String =
-        bytes.iter().take(digits.div_ceil(2)).map(|b| format!("{b:02x}")).collect();
-    text.truncate(digits);
-    text
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(digits);
+    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }
 
 /// Lower case, every run of other characters one `-`.

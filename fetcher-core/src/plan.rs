@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::decide::{Owner, Verb, Verdict, Why, decide};
 use crate::desired::{self, Seen, Style};
+use crate::digest::Digest;
 use crate::machine::{Life, Machine, Source, Text};
 use crate::observed::{Index, Lens};
 use crate::provider::{Expect, FetchError};
@@ -59,34 +60,50 @@ pub struct Eyes<'a> {
     pub lens: &'a Lens,
 }
 
-/// What there is to do for `source`, given all its `machines`, each id once.
+/// What a listing asks of the store for one of its machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The name of its Host.
+    pub host: Text,
+    /// The digest that the Host must have; none where no such Host is wanted: not selected, or ended for good.
+    pub digest: Option<Digest>,
+}
+
+/// What `source` asks of the store, machine by machine in the order of the listing.
 #[must_use]
-pub fn plan(source: &Source, machines: &[Machine], observed: &Index, eyes: Eyes<'_>) -> Plan {
+pub fn asked(source: &Source, machines: &[Machine], eyes: Eyes<'_>) -> Vec<Asked> {
+    let digest = |machine: &Machine| {
+        let is_wanted = machine.life == Life::Alive && eyes.lens.selector.matches(machine);
+        let wanted = || desired::wanted(source, machine, Seen::Listed, eyes.style, eyes.lens);
+        is_wanted.then(wanted)
+    };
+    let asked = machines
+        .iter()
+        .map(|machine| Asked { host: desired::name(source, machine), digest: digest(machine) });
+    asked.collect()
+}
+
+/// What there is to do, given all `machines` of a source, each id once, and what is `asked` for them.
+#[must_use]
+pub fn plan(machines: &[Machine], asked: &[Asked], observed: &Index) -> Plan {
     let mut plan = Plan::default();
-    let mut seen: HashMap<Text, usize> = HashMap::new();
     let mut wanted = 0;
-    for (at, machine) in machines.iter().enumerate() {
-        let name = desired::name(source, machine);
-        if machine.life == Life::Terminated || !eyes.lens.selector.matches(machine) {
-            seen.insert(name, at);
-            continue;
-        }
+    for (at, (machine, Asked { host, digest })) in machines.iter().zip(asked).enumerate() {
+        let Some(digest) = *digest else { continue };
         plan.selected += 1;
-        let entry = observed.hosts.get(&name);
+        let entry = observed.hosts.get(host);
         wanted += usize::from(entry.is_some());
         let owner = |id: &Text| if *id == machine.id { Owner::Ours } else { Owner::Foreign };
-        let digest = desired::wanted(source, machine, Seen::Listed, eyes.style, eyes.lens);
         match decide(Some(digest), entry.map(|entry| (entry, owner(&entry.machine_id)))) {
             Verdict::InSync => plan.unchanged += 1,
             Verdict::Do(verb) => {
-                plan.changes.push(Planned { verb, host: name.clone(), machine: at })
+                plan.changes.push(Planned { verb, host: host.clone(), machine: at })
             }
-            Verdict::Leave(why) => plan.left.push((name.clone(), why)),
+            Verdict::Leave(why) => plan.left.push((host.clone(), why)),
         }
-        seen.insert(name, usize::MAX);
     }
     if wanted < observed.hosts.len() {
-        absent(&mut plan, observed, &seen);
+        absent(&mut plan, observed, asked);
     }
     plan.changes.sort_by(|a, b| a.host.cmp(&b.host));
     plan.absent.sort_by(|a, b| a.host.cmp(&b.host));
@@ -94,11 +111,13 @@ pub fn plan(source: &Source, machines: &[Machine], observed: &Index, eyes: Eyes<
     plan
 }
 
-/// The present Hosts that no wanted machine accounts for. In `seen`, `usize::MAX` stands for a wanted one.
-fn absent(plan: &mut Plan, observed: &Index, seen: &HashMap<Text, usize>) {
+/// The present Hosts that no wanted machine accounts for.
+fn absent(plan: &mut Plan, observed: &Index, asked: &[Asked]) {
+    let listed: HashMap<&Text, usize> =
+        asked.iter().enumerate().map(|(at, asked)| (&asked.host, at)).collect();
     for (name, entry) in &observed.hosts {
-        let listed = seen.get(name).copied();
-        if listed == Some(usize::MAX) {
+        let listed = listed.get(name).copied();
+        if listed.is_some_and(|at| asked[at].digest.is_some()) {
             continue;
         }
         match decide(None, Some((entry, Owner::Ours))) {

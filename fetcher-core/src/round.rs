@@ -3,33 +3,36 @@
 //! The order of the steps and nothing else: every decision is made by a pure function elsewhere. When a round is due,
 //! and what is printed of it, is not known here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
-use crate::apply::{Outcome, Target, Task, Writer};
-use crate::approve::{Approval, ApprovalError, Withheld, checksum_of_all};
-use crate::brake::{self, Census, Permit, Policy};
+use self::memo::Memo;
+use self::permitted::Permitted;
+use crate::apply::{Outcome, Writer};
+use crate::approve::{Approval, ApprovalError, checksum_of_all};
+use crate::brake::{Census, Policy};
 use crate::config::Concurrency;
-use crate::confirm::{Case, Confirmed};
-use crate::contest::{Hold, Memory};
-use crate::decide::{Evidence, Verb};
-use crate::desired::{self, Seen, Style};
-use crate::digest::Digest;
-use crate::machine::{Machine, Text};
-use crate::observed::Index;
-use crate::plan::{Eyes, Plan, plan, whole};
-use crate::provider::{Fetch, FetchError, Listing, Progress, Provider, Served};
+use crate::contest::Memory;
+use crate::decide::Verb;
+use crate::desired::Style;
+use crate::machine::Text;
+use crate::provider::{FetchError, Progress, Provider, Served};
 use crate::report::{RunReport, SourceReport};
 use crate::store::{HostStore, StoreError};
 
+mod memo;
+mod permitted;
+mod prepared;
 mod report;
 
 /// How long one listing may take.
 pub const FETCH_DEADLINE: Duration = Duration::from_secs(300);
+
 /// A provider and a store, and how the one is brought into the other.
 #[derive(Debug)]
 pub struct Engine<P, S> {
@@ -43,7 +46,10 @@ pub struct Engine<P, S> {
     pub policy: Policy,
     /// How many sources are worked on at once.
     pub concurrency: Concurrency,
+    /// One for each write that may be in flight, whichever source it is of.
+    slots: Semaphore,
     memory: Mutex<Memory>,
+    memo: Memo,
     /// Held while marks that count are permitted and made, so that two sources never share one allowance.
     braking: tokio::sync::Mutex<()>,
 }
@@ -87,38 +93,18 @@ pub enum RoundError {
     Store(#[from] StoreError),
 }
 
-/// A round of which all is known and nothing done yet.
-#[derive(Debug)]
-struct Prepared {
-    served: Served,
-    listing: Listing,
-    index: Arc<Index>,
-    plan: Plan,
-    confirmed: Confirmed,
-    census: Census,
-    policy: Policy,
-}
-
-/// What is done in a round, once the brake has spoken.
-#[derive(Debug)]
-struct Permitted {
-    prepared: Prepared,
-    permit: Permit,
-    /// Marks that a person let through, with what goes onto the Hosts.
-    approved: Vec<crate::confirm::Mark>,
-    approval: Option<String>,
-}
-
 impl<P: Provider, S: HostStore> Engine<P, S> {
     /// An engine that remembers nothing yet.
     pub fn new(provider: Arc<P>, store: Arc<S>, style: Style, policy: Policy) -> Self {
         Self {
+            slots: Semaphore::new(store.in_flight()),
             provider,
             store,
             style,
             policy,
             concurrency: Concurrency::default(),
             memory: Mutex::default(),
+            memo: Memo::default(),
             braking: tokio::sync::Mutex::default(),
         }
     }
@@ -195,126 +181,6 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
         }
     }
 
-    async fn prepare_all(
-        &self,
-        sources: Vec<&Served>,
-        now: Timestamp,
-        watcher: &impl Watcher,
-        reports: &mut Vec<SourceReport>,
-    ) -> Vec<Prepared> {
-        let mut prepared = Vec::with_capacity(sources.len());
-        // As they end, so that a slow one holds up no other's turn; then in the order of names.
-        let mut all: Vec<_> = stream::iter(sources)
-            .map(|served| async move { (served, self.prepare(served, now, watcher).await) })
-            .buffer_unordered(self.concurrency.get())
-            .collect()
-            .await;
-        all.sort_by(|(a, _), (b, _)| a.source.name().cmp(b.source.name()));
-        for (served, result) in all {
-            match result {
-                Ok(round) => prepared.push(round),
-                Err(error) => reports.push(report::failed(served.source.name(), &error)),
-            }
-        }
-        prepared
-    }
-
-    async fn prepare(
-        &self,
-        served: &Served,
-        now: Timestamp,
-        watcher: &impl Watcher,
-    ) -> Result<Prepared, RoundError> {
-        let source = &served.source;
-        let lens = self.store.lens();
-        // What is observed is read first: a Host made meanwhile by another run of ours costs a conflict, no mark.
-        let index = self.store.observed(source).await?;
-        let progress = watcher.progress(source.name());
-        let request = Fetch { source, selector: &lens.selector, progress: &progress };
-        let listing = tokio::time::timeout(FETCH_DEADLINE, self.provider.fetch(request)).await;
-        let mut listing = listing.unwrap_or_else(|_| {
-            let seconds = FETCH_DEADLINE.as_secs();
-            Err(FetchError::unavailable(format!("the listing was not whole after {seconds} s")))
-        })?;
-        listing.machines = whole(&listing.machines, &served.settings.expect)?;
-        let plan = plan(source, &listing.machines, &index, Eyes { style: &self.style, lens });
-        let mut round = Prepared {
-            census: Census::after(&index, &plan, now),
-            policy: self.policy.with(served.settings.gone),
-            served: served.clone(),
-            listing,
-            index,
-            plan,
-            confirmed: Confirmed::default(),
-        };
-        let absent = std::mem::take(&mut round.plan.absent);
-        let room = round.room();
-        round.confirmed =
-            Confirmed::ask(&*self.provider, round.case(&lens.selector, now), absent, room).await;
-        Ok(round)
-    }
-
-    /// What sources of which nothing is planned tell the brake.
-    async fn census_of(
-        &self,
-        sources: impl Iterator<Item = &Served> + Send,
-        now: Timestamp,
-    ) -> Census {
-        let mut whole = Census::default();
-        for served in sources {
-            // A source whose Hosts cannot be read counts as having none: the limit only gets lower.
-            if let Ok(index) = self.store.observed(&served.source).await {
-                whole = [whole, Census::of(&index, now)].into_iter().sum();
-            }
-        }
-        whole
-    }
-
-    /// How many marks may pass over all sources of a run: those that were not listed, or not asked, count as well.
-    async fn room_of_all(&self, served: &[Served], rounds: &[Prepared], now: Timestamp) -> usize {
-        if rounds.iter().all(|round| round.confirmed.counted() == 0) {
-            return usize::MAX;
-        }
-        let listed: BTreeSet<&Text> = rounds.iter().map(|r| r.served.source.name()).collect();
-        let others = served.iter().filter(|other| !listed.contains(other.source.name()));
-        let whole: Census = rounds.iter().map(|round| round.census).sum();
-        let whole: Census = [whole, self.census_of(others, now).await].into_iter().sum();
-        whole.room_of_all(self.policy)
-    }
-
-    /// The brake over all sources of a run, in the order of names, and what a person lets through of it.
-    async fn permit_all(
-        &self,
-        served: &[Served],
-        prepared: Vec<Prepared>,
-        approval: Option<&Approval>,
-        now: Timestamp,
-    ) -> Result<Vec<Permitted>, ApprovalError> {
-        let mut room = self.room_of_all(served, &prepared, now).await;
-        let mut permitted = Vec::with_capacity(prepared.len());
-        for round in prepared {
-            let next = Permitted::new(round, room);
-            room -= next.permit.counted().min(room);
-            permitted.push(next);
-        }
-        let Some(approval) = approval else { return Ok(permitted) };
-        let names = approval.names(&permitted.iter().map(Permitted::withheld).collect())?;
-        for round in &mut permitted {
-            if let Some(names) = names.get(round.prepared.served.source.name()) {
-                round
-                    .approve(
-                        &*self.provider,
-                        &self.store.lens().selector,
-                        names,
-                        approval.id(),
-                        now,
-                    )
-                    .await;
-            }
-        }
-        Ok(permitted)
-    }
-
     async fn carry_out(
         &self,
         permitted: Permitted,
@@ -324,9 +190,10 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
     ) -> SourceReport {
         let (tasks, held) = self.tasks(&permitted, now);
         let source = &permitted.prepared.served.source;
-        let writer = Writer { store: &*self.store, source, style: &self.style, now, dry_run };
+        let (store, style, slots) = (&*self.store, &self.style, &self.slots);
+        let writer = Writer { store, slots, source, style, now, dry_run };
         let outcomes =
-            writer.carry_out(tasks, |outcome| watcher.wrote(source.name(), outcome)).await;
+            writer.carry_out(&tasks, |outcome| watcher.wrote(source.name(), outcome)).await;
         if !dry_run {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             for outcome in &outcomes {
@@ -337,138 +204,5 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
             memory.forget(now);
         }
         report::complete(&permitted, outcomes, &held)
-    }
-
-    /// The tasks of a round, and the Hosts that are left alone for now.
-    fn tasks<'a>(
-        &self,
-        permitted: &'a Permitted,
-        now: Timestamp,
-    ) -> (Vec<Task<'a>>, Vec<(Text, Hold)>) {
-        let round = &permitted.prepared;
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held = Vec::new();
-        let mut tasks = Vec::new();
-        let changes =
-            round.wanted_changes().map(|(verb, host, machine)| (verb, host, machine, Seen::Listed));
-        for (verb, host, machine, seen) in changes.chain(self.updates_of_withheld(permitted)) {
-            let entry = round.index.hosts.get(host);
-            let wanted = || self.wanted(round, machine, seen);
-            match entry.and_then(|entry| memory.hold(host, wanted(), entry.digest, now)) {
-                Some(hold) => held.push((host.clone(), hold)),
-                None => tasks.push(Task {
-                    verb,
-                    host: host.clone(),
-                    machine_id: machine.id.clone(),
-                    target: Target::Present(machine, seen),
-                }),
-            }
-        }
-        let passed = permitted.permit.pass.iter().map(|mark| (mark, None));
-        let approved = permitted.approved.iter().map(|mark| (mark, permitted.approval.as_deref()));
-        tasks.extend(passed.chain(approved).filter_map(|(mark, approval)| {
-            Some(Task {
-                verb: Verb::MarkGone,
-                host: mark.host.clone(),
-                machine_id: round.index.hosts.get(&mark.host)?.machine_id.clone(),
-                target: Target::Gone(mark.evidence, approval),
-            })
-        }));
-        (tasks, held)
-    }
-
-    /// A withheld Host whose machine was seen after all is kept up to date like any other.
-    fn updates_of_withheld<'a>(
-        &self,
-        permitted: &'a Permitted,
-    ) -> impl Iterator<Item = (Verb, &'a Text, &'a Machine, Seen)> {
-        let round = &permitted.prepared;
-        permitted.permit.withheld.iter().filter_map(move |mark| {
-            let machine = round.confirmed.found.get(&mark.host)?;
-            let entry = round.index.hosts.get(&mark.host)?;
-            let seen = match mark.evidence {
-                Evidence::Deselected => Seen::Deselected,
-                Evidence::Terminated | Evidence::Vanished | Evidence::SelectorChanged => {
-                    Seen::Listed
-                }
-            };
-            let differs = self.wanted(round, machine, seen) != entry.digest;
-            differs.then_some((Verb::Update, &mark.host, machine, seen))
-        })
-    }
-
-    fn wanted(&self, round: &Prepared, machine: &Machine, seen: Seen) -> Digest {
-        desired::wanted(&round.served.source, machine, seen, &self.style, self.store.lens())
-    }
-}
-
-impl Prepared {
-    /// How many more marks of this source may pass.
-    fn room(&self) -> usize {
-        self.census.room(self.policy)
-    }
-
-    /// A source that selects nothing while it has Hosts is always over.
-    const fn selects_nothing(&self) -> bool {
-        self.plan.selected == 0 && self.census.now > 0
-    }
-
-    fn case<'a>(&'a self, selector: &'a crate::selector::Selector, now: Timestamp) -> Case<'a> {
-        Case {
-            source: &self.served.source,
-            machines: &self.listing.machines,
-            index: &self.index,
-            selector,
-            now,
-        }
-    }
-
-    fn wanted_changes(&self) -> impl Iterator<Item = (Verb, &Text, &Machine)> {
-        let machines = &self.listing.machines;
-        self.plan.changes.iter().filter_map(|planned| {
-            Some((planned.verb, &planned.host, machines.get(planned.machine)?))
-        })
-    }
-}
-
-impl Permitted {
-    fn new(prepared: Prepared, room_of_all: usize) -> Self {
-        let room = prepared.room().min(room_of_all);
-        let permit = brake::permit(&prepared.confirmed, room, prepared.selects_nothing());
-        Self { prepared, permit, approved: Vec::new(), approval: None }
-    }
-
-    /// Lets through what is approved of the withheld, after asking about all that nobody was asked about.
-    async fn approve(
-        &mut self,
-        provider: &impl Provider,
-        selector: &crate::selector::Selector,
-        names: &BTreeSet<Text>,
-        id: &str,
-        now: Timestamp,
-    ) {
-        let mut confirmed = std::mem::take(&mut self.prepared.confirmed);
-        confirmed.go_on(provider, self.prepared.case(selector, now), usize::MAX).await;
-        let evidence: HashMap<&Text, _> =
-            confirmed.marks.iter().map(|m| (&m.host, m.evidence)).collect();
-        self.permit.withheld.retain_mut(|mark| match evidence.get(&mark.host) {
-            Some(evidence) => {
-                mark.evidence = *evidence;
-                true
-            }
-            None => false,
-        });
-        self.prepared.confirmed = confirmed;
-        let (permit, approved) = brake::approve(std::mem::take(&mut self.permit), names);
-        (self.permit, self.approved, self.approval) = (permit, approved, Some(id.to_owned()));
-    }
-
-    fn withheld(&self) -> (Text, Withheld) {
-        let source = self.prepared.served.source.name();
-        let hosts = self.permit.withheld.iter().filter_map(|mark| {
-            let entry = self.prepared.index.hosts.get(&mark.host)?;
-            Some((&mark.host, entry))
-        });
-        (source.clone(), Withheld::new(source, hosts))
     }
 }

@@ -6,11 +6,11 @@
 //! hold for a machine without the key too.
 //! (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>)
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::machine::{Hardware, Location, Machine, Owner, Text};
+use crate::machine::{Hardware, Location, Machine, Owner, Text, TextMap};
 
 mod parse;
 #[cfg(test)]
@@ -217,7 +217,7 @@ pub(crate) fn fact<'a>(
     location: &'a Location,
     hardware: &'a Hardware,
     owner: &'a Owner,
-    facts: &'a BTreeMap<Text, Text>,
+    facts: &'a TextMap,
 ) -> Option<&'a str> {
     let text = match key {
         "account" => owner.account.as_ref(),

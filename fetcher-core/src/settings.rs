@@ -63,7 +63,7 @@ impl Settings {
             selector,
             store,
             style: style(&config.labels.tags)?,
-            policy: config.gone.into(),
+            policy: config.gone,
             concurrency: config.concurrency,
             listen: config.listen,
         };

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use fetcher_core::machine::{
     Address, AddressType, Disk, Hardware, IdScope, Interface, Interner, Life, Location, Machine,
-    Os, Owner, State, Text,
+    Os, Owner, State, Text, TextMap,
 };
 use jiff::Timestamp;
 
@@ -206,7 +206,7 @@ fn interfaces(ports: &[Port], texts: &mut Interner) -> Vec<Interface> {
 
 /// Packet's tags are plain texts. `k=v` is a key and its value by convention, any other text a key with an
 /// empty value. Values of one key given more than once are sorted and joined by a comma.
-pub(crate) fn tags(all: &[String], texts: &mut Interner) -> BTreeMap<Text, Text> {
+pub(crate) fn tags(all: &[String], texts: &mut Interner) -> TextMap {
     let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for tag in all.iter().filter(|tag| !tag.trim().is_empty()) {
         let (key, value) =
@@ -220,7 +220,7 @@ pub(crate) fn tags(all: &[String], texts: &mut Interner) -> BTreeMap<Text, Text>
     values.into_iter().map(|(key, values)| (texts.text(key), texts.text(&join(values)))).collect()
 }
 
-fn facts(device: &Device, texts: &mut Interner) -> BTreeMap<Text, Text> {
+fn facts(device: &Device, texts: &mut Interner) -> TextMap {
     let metro = device.metro.as_ref();
     let port = device.network_ports.iter().flatten().find_map(|port| port.network_type.as_deref());
     let project = [&device.project, &device.project_lite];

@@ -53,6 +53,11 @@ impl Machines {
         }
         self.list.push(machine(row, &mut self.texts));
     }
+
+    /// Ends the sharing of texts: all rows are read.
+    pub(super) fn forget_texts(&mut self) {
+        self.texts = Interner::default();
+    }
 }
 
 /// What holds for every machine that does not say otherwise.

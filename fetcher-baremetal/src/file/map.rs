@@ -2,10 +2,9 @@
 //!
 //! Not the checking: what a value may be was settled where it was read. Nothing here can fail.
 
-use std::collections::BTreeMap;
-
 use fetcher_core::machine::{
     Address, Disk, Hardware, Interface, Interner, Location, Machine, Os, Owner, State, Text,
+    TextMap,
 };
 
 use super::document::{self, Defaults, Machines, Row, Tags};
@@ -41,6 +40,9 @@ pub(super) fn machine(row: Row, texts: &mut Interner) -> Machine {
 /// Gives every machine what `defaults` say and it does not.
 pub(super) fn fill(machines: &mut Machines, defaults: Defaults) {
     let given = template(defaults);
+    // A new one: the maps that are replaced here are not to be kept.
+    let texts = &mut Interner::default();
+    machines.forget_texts();
     for &at in &machines.stateless {
         machines.list[at].state = given.state;
     }
@@ -58,8 +60,8 @@ pub(super) fn fill(machines: &mut Machines, defaults: Defaults) {
         or(&mut machine.owner.account, &given.owner.account);
         or(&mut machine.owner.project, &given.owner.project);
         or(&mut machine.owner.tenant, &given.owner.tenant);
-        merge(&mut machine.tags, &given.tags);
-        merge(&mut machine.facts, &given.facts);
+        machine.tags = texts.map(std::mem::take(&mut machine.tags).or(&given.tags));
+        machine.facts = texts.map(std::mem::take(&mut machine.facts).or(&given.facts));
     }
 }
 
@@ -96,12 +98,6 @@ fn fill_hardware(hardware: &mut Hardware, given: &Hardware) {
 fn or<T: Clone>(own: &mut Option<T>, given: &Option<T>) {
     if own.is_none() {
         own.clone_from(given);
-    }
-}
-
-fn merge(own: &mut BTreeMap<Text, Text>, given: &BTreeMap<Text, Text>) {
-    for (key, value) in given {
-        own.entry(key.clone()).or_insert_with(|| value.clone());
     }
 }
 
@@ -151,12 +147,15 @@ fn owner(owner: document::Owner, texts: &mut Interner) -> Owner {
     }
 }
 
-fn tags(tags: Tags, texts: &mut Interner) -> BTreeMap<Text, Text> {
-    tags.0.into_iter().map(|(key, value)| (texts.text(&key), texts.text(&value))).collect()
+fn tags(tags: Tags, texts: &mut Interner) -> TextMap {
+    let tags = tags.0.into_iter().map(|(key, value)| (texts.text(&key), texts.text(&value)));
+    let tags = tags.collect();
+    texts.map(tags)
 }
 
-fn facts(role: Option<String>, texts: &mut Interner) -> BTreeMap<Text, Text> {
-    shared(role, texts).map(|role| (texts.text("role"), role)).into_iter().collect()
+fn facts(role: Option<String>, texts: &mut Interner) -> TextMap {
+    let facts = shared(role, texts).map(|role| (texts.text("role"), role)).into_iter().collect();
+    texts.map(facts)
 }
 
 /// A list that takes no more room than it needs: to collect in place would keep the room of the row's list.

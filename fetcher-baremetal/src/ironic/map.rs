@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use fetcher_core::machine::{
-    AddressType, Disk, Hardware, Interface, Interner, Location, Machine, Os, Owner, State, Text,
+    AddressType, Disk, Hardware, Interface, Interner, Location, Machine, Os, Owner, State, TextMap,
 };
 
 use super::config::Fields;
@@ -168,16 +168,16 @@ fn interfaces(macs: Option<&Vec<String>>, interner: &mut Interner) -> Vec<Interf
     macs.iter().map(|mac| Interface { name: None, mac: interner.some(mac) }).collect()
 }
 
-fn tags(node: &Node, places: &[Place], interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn tags(node: &Node, places: &[Place], interner: &mut Interner) -> TextMap {
     let mut tags = BTreeMap::new();
     for (key, value) in places.iter().flat_map(|place| place.tags(node)) {
         normal::add_tag(&mut tags, interner, &key, &value);
     }
-    tags
+    tags.into()
 }
 
 /// No `last_error` and no `reservation`: they come and go within minutes, and each would be a write.
-fn facts(node: &Node, interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn facts(node: &Node, interner: &mut Interner) -> TextMap {
     let flag = |set: bool| set.then_some("true");
     [
         ("conductor-group", node.conductor_group.as_deref()),

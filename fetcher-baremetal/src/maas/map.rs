@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fetcher_core::machine::{
-    AddressType, Disk, Hardware, Interface, Interner, Location, Machine, Os, State, Text,
+    AddressType, Disk, Hardware, Interface, Interner, Location, Machine, Os, State, TextMap,
 };
 
 use super::wire::{self, Nic};
@@ -118,7 +118,7 @@ fn interfaces(nics: &[Nic], interner: &mut Interner) -> Vec<Interface> {
 }
 
 /// Tags are words without values; the annotations of whoever deployed it have both.
-fn tags(from: &wire::Machine, interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn tags(from: &wire::Machine, interner: &mut Interner) -> TextMap {
     let mut tags = BTreeMap::new();
     for tag in &from.tag_names {
         normal::add_tag(&mut tags, interner, tag, "");
@@ -128,10 +128,10 @@ fn tags(from: &wire::Machine, interner: &mut Interner) -> BTreeMap<Text, Text> {
             normal::add_tag(&mut tags, interner, &format!("{ANNOTATION}{key}"), &value);
         }
     }
-    tags
+    tags.into()
 }
 
-fn facts(from: &wire::Machine, interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn facts(from: &wire::Machine, interner: &mut Interner) -> TextMap {
     [
         ("locked", from.locked.then_some("true")),
         ("owner", from.owner.as_deref()),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use fetcher_core::machine::{
-    AddressType, Hardware, Interner, Location, Machine, Os, Owner, State, Text,
+    AddressType, Hardware, Interner, Location, Machine, Os, Owner, State, Text, TextMap,
 };
 use serde_json::Value;
 
@@ -151,7 +151,7 @@ fn hardware(device: &Device, rules: &Rules, interner: &mut Interner) -> Hardware
 }
 
 /// Tags by their slug; custom fields as `cf_NAME`, the name `NetBox` itself filters by.
-fn tags(device: &Device, rules: &Rules, interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn tags(device: &Device, rules: &Rules, interner: &mut Interner) -> TextMap {
     let mut tags = BTreeMap::new();
     for tag in &device.tags {
         normal::add_tag(&mut tags, interner, &tag.slug, "");
@@ -163,7 +163,7 @@ fn tags(device: &Device, rules: &Rules, interner: &mut Interner) -> BTreeMap<Tex
             normal::add_tag(&mut tags, interner, &format!("cf_{field}"), &value);
         }
     }
-    tags
+    tags.into()
 }
 
 /// A scalar, the value of a choice, or several scalars joined by commas.
@@ -178,7 +178,7 @@ fn choice(value: &Value) -> Option<String> {
     }
 }
 
-fn facts(device: &Device, list: List, interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn facts(device: &Device, list: List, interner: &mut Interner) -> TextMap {
     let role = device.role.as_ref().or(device.device_role.as_ref());
     let word = |named: Option<&Named>| named.and_then(Named::word).map(ToOwned::to_owned);
     [

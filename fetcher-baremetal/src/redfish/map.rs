@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use fetcher_core::machine::{
-    Address, AddressType, Hardware, Interface, Interner, Location, Machine, State, Text,
+    Address, AddressType, Hardware, Interface, Interner, Location, Machine, State, TextMap,
 };
 
 use super::config::Identity;
@@ -170,7 +170,7 @@ fn interfaces(nics: &[Nic], interner: &mut Interner) -> Vec<Interface> {
     interfaces
 }
 
-fn facts(system: &System, interner: &mut Interner) -> BTreeMap<Text, Text> {
+fn facts(system: &System, interner: &mut Interner) -> TextMap {
     let status = system.status.as_ref();
     [
         ("asset-tag", system.asset_tag.as_deref()),

@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use super::{Concurrency, GonePolicy, Labels, Log, StoreConfig};
+use super::{Concurrency, Labels, Log, StoreConfig};
 use crate::app::App;
+use crate::brake::Policy;
 use crate::schedule::Schedule;
 use crate::selector::Selector;
 
@@ -26,7 +27,7 @@ pub struct Config<A: App> {
     /// Which tags become labels.
     pub labels: Labels,
     /// The brake.
-    pub gone: GonePolicy,
+    pub gone: Policy,
     /// Where metrics and probes are served; nowhere where it is left out.
     pub listen: Option<SocketAddr>,
     /// What goes to standard error.
@@ -44,7 +45,7 @@ impl<A: App> Default for Config<A> {
             selector: None,
             store: None,
             labels: Labels::default(),
-            gone: GonePolicy::default(),
+            gone: Policy::default(),
             listen: None,
             log: None,
             concurrency: Concurrency::default(),

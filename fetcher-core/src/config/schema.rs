@@ -4,8 +4,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
-use super::{GonePolicy, Labels, Log, StoreConfig};
+use super::{Labels, Log, StoreConfig};
 use crate::app::App;
+use crate::brake::Policy;
 
 /// What the configuration file may hold.
 #[must_use]
@@ -52,7 +53,7 @@ fn properties<A: App>(generator: &mut SchemaGenerator) -> Map<String, Value> {
     );
     add(
         "gone",
-        generator.subschema_for::<GonePolicy>(),
+        generator.subschema_for::<Policy>(),
         "How many Hosts may be marked gone within an hour before the marks are withheld.",
     );
     let listen = json_schema!({"type": "string", "examples": ["127.0.0.1:9480"]});

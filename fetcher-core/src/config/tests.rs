@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::brake::Policy;
 use crate::testing::Toy;
 
 fn error(text: &str) -> String {
@@ -24,7 +25,7 @@ toy: {size: 3}
     assert_eq!(config.schedule.unwrap().period(), Duration::from_secs(300));
     assert_eq!(config.selector.unwrap().requirements().len(), 3);
     assert_eq!(config.labels.tags, ["team", "env"]);
-    assert_eq!(config.gone, GonePolicy { max_fraction: 0.2, floor: 5 });
+    assert_eq!(config.gone, Policy { max_fraction: 0.2, floor: 5 });
     assert_eq!(config.listen.unwrap().port(), 9480);
     assert_eq!(config.log.unwrap(), Log { format: LogFormat::Json, level: LogLevel::Debug });
     assert_eq!(config.concurrency.get(), 64);
@@ -41,7 +42,7 @@ fn a_concurrency_of_none_or_too_many_is_refused() {
 #[test]
 fn what_is_left_out_has_its_default() {
     let config = parse::<Toy>("toy: {size: 1}").unwrap();
-    assert_eq!(config.gone, GonePolicy { max_fraction: 0.1, floor: 5 });
+    assert_eq!(config.gone, Policy { max_fraction: 0.1, floor: 5 });
     assert!(config.selector.is_none() && config.store.is_none() && config.listen.is_none());
 }
 

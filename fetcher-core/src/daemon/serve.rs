@@ -100,7 +100,8 @@ struct Loop<P> {
 pub async fn serve<P: Provider>(instance: Instance<P>, stop: impl Future<Output = ()>) {
     let Instance { engine, schedule, metrics, listener } = instance;
     let places = Arc::new(Semaphore::new(engine.concurrency.get()));
-    let shared = Arc::new(Shared { engine, metrics, health: Health::new(Instant::now()), places });
+    let health = Health::new(Instant::now());
+    let shared = Arc::new(Shared { engine, metrics, health, places });
     let mut ports = JoinSet::new();
     if let Some(listener) = listener {
         ports.spawn(admin::serve(listener, Arc::clone(&shared)));

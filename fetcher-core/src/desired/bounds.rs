@@ -3,10 +3,8 @@
 //! Cuts, never fails. The numbers are those of the `length` and `maxProperties` of `host` and `machine`; a test holds
 //! the two together at the generated schema.
 
-use std::collections::BTreeMap;
-
 use crate::host::HostStatus;
-use crate::machine::Text;
+use crate::machine::{Text, TextMap};
 
 const TEXT: usize = 253;
 const SHORT: usize = 63;
@@ -97,11 +95,16 @@ fn list<T>(list: &mut Vec<T>, max: usize) -> usize {
     cut
 }
 
-fn map(map: &mut BTreeMap<Text, Text>) -> usize {
-    let mut cut = map.values_mut().map(|value| text(value, MAP_VALUE)).sum();
-    while map.len() > MAP_SIZE {
-        map.pop_last();
-        cut += 1;
+fn map(map: &mut TextMap) -> usize {
+    if map.len() <= MAP_SIZE && map.iter().all(|(_, value)| value.len() <= MAP_VALUE) {
+        return 0;
     }
+    let mut cut = map.len().saturating_sub(MAP_SIZE);
+    let kept = map.iter().take(MAP_SIZE).map(|(key, value)| {
+        let mut value = value.clone();
+        cut += text(&mut value, MAP_VALUE);
+        (key.clone(), value)
+    });
+    *map = kept.collect();
     cut
 }

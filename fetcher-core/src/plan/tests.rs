@@ -109,7 +109,8 @@ fn a_plan_counts_every_machine_and_every_host_once() {
         [of("same", digest), of("other", 1), of("dev", 1), of("ended", 1), of("vanished", 1)]
             .into_iter()
             .collect();
-    let plan = plan(&source, &machines, &Index { hosts }, Eyes { style: &style, lens: &lens });
+    let asked = asked(&source, &machines, Eyes { style: &style, lens: &lens });
+    let plan = plan(&machines, &asked, &Index { hosts });
     let mut changes: Vec<_> =
         plan.changes.iter().map(|c| (c.verb, &*machines[c.machine].id)).collect();
     changes.sort_unstable();

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Permitted, RoundError};
+use super::RoundError;
+use super::permitted::Permitted;
 use crate::apply::{End, Outcome};
 use crate::confirm::Mark;
 use crate::contest::Hold;

@@ -62,6 +62,7 @@ struct Inner {
     link: Link,
     hosts: Hosts,
     provider: String,
+    in_flight: usize,
     lens: OnceCell<Lens>,
     /// The lens until the served schema has been read.
     plain: Lens,
@@ -89,6 +90,7 @@ impl KubeStore {
             link,
             hosts: Hosts::new(&config.namespace, &program),
             provider: provider.to_owned(),
+            in_flight: config.concurrency.map_or(IN_FLIGHT, |n| n.get().into()),
             lens: OnceCell::new(),
             plain: Lens { schema: Schema::ours(), selector },
             watch: (mode == Mode::Daemon).then(|| Watch::new(provider)),
@@ -196,7 +198,7 @@ impl HostStore for KubeStore {
     }
 
     fn in_flight(&self) -> usize {
-        IN_FLIGHT
+        self.inner.in_flight
     }
 }
 

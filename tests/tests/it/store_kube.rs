@@ -129,7 +129,7 @@ async fn what_others_wrote_survives_every_write_byte_for_byte() -> Result<()> {
     ]);
     let host = store.write(&before, Part::Labels(&change)).await?;
     let mut less = status("renamed");
-    less.tags.clear();
+    less.tags = Default::default();
     less.location.zone = None;
     less.conditions[0].status = "False".to_owned();
     store.write(&host, Part::Status(&less)).await?;

@@ -3,6 +3,7 @@
 //! Only what is written counts: no default context, no `KUBECONFIG`, so that a first run never lands in a cluster
 //! that nobody meant. Reading the files is `access`.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -46,6 +47,9 @@ pub struct KubernetesConfig {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub proxy: Option<Url>,
+    /// How many writes are in flight at once, over all sources; 32 where it is left out.
+    #[serde(default)]
+    pub concurrency: Option<NonZeroU16>,
 }
 
 /// The way in that a configuration chose.

@@ -165,11 +165,12 @@ impl Watch {
             Err(broken) => return broken,
         }
         self.phase.send_replace(Phase::Synced);
-        tracing::debug!(
-            hosts = self.mirror().hosts(),
-            revision = self.mirror().at(),
-            "Read all Hosts"
-        );
+        // Asked for before: a line that is written would hold the lock from one field to the next.
+        let (hosts, revision) = {
+            let mirror = self.mirror();
+            (mirror.hosts(), mirror.at())
+        };
+        tracing::debug!(hosts, revision, "Read all Hosts");
         loop {
             if let Err(broken) = self.watch(at, lens).await {
                 return broken;

@@ -360,7 +360,7 @@ fn machines(truth: &mut Truth, name: &str, words: &[&str]) -> Result<()> {
             match key {
                 "host" => new.hostname = Some(value.into()),
                 "state" => new.state = serde_json::from_value::<State>(json!(value))?,
-                tag => drop(new.tags.insert(tag.into(), value.into())),
+                tag => new.tags.insert(tag.into(), value.into()),
             }
         }
         truth.put(&source(name), new);
