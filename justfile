@@ -41,6 +41,11 @@ deny:
 machete:
     cargo machete
 
+# What a fetcher costs at a real apiserver, beside the least it could: just bench 10000 7 --only create
+bench MACHINES="10000" PAIRS="7" *ARGS:
+    cargo build --release -q --workspace --bins
+    {{CARGO_TARGET_DIR}}/release/bench --machines {{MACHINES}} --pairs {{PAIRS}} {{ARGS}}
+
 # A control plane to play with, until Ctrl-D; its kubeconfig is in the line it prints.
 plane:
     cargo run -q -p fetcher-tests --bin plane

@@ -27,6 +27,7 @@ pub mod proxy;
 pub mod servers;
 pub mod store_contract;
 
+pub mod bench;
 pub mod conformance;
 pub mod fake_bmc;
 pub mod fake_cloudforms;

@@ -11,6 +11,7 @@
 mod architecture;
 mod aws;
 mod baremetal;
+mod bench;
 mod binary;
 mod check;
 mod cloudforms;
