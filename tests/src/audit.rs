@@ -199,7 +199,9 @@ impl Event {
         let account =
             user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split(':').next());
         let strays = !object.namespace.is_empty() && object.namespace != account.unwrap_or(user);
-        let refused = matches!(code, Some(403 | 422)) && !object.namespace.is_empty();
+        // An apiserver that begins refuses for a moment what it knows no binding for yet; a fetcher reads first.
+        let reads = matches!(self.verb.as_str(), "get" | "list" | "watch");
+        let refused = matches!(code, Some(403 | 422)) && !object.namespace.is_empty() && !reads;
         (deletes || strays || refused).then(|| {
             format!(
                 "{} as {}: {} {} {} in namespace {}: {}",
@@ -264,6 +266,7 @@ mod tests {
             ("update", "house", 409),
             ("get", "house", 404),
             ("list", "house", 429),
+            ("watch", "house", 403),
             ("create", "", 201),
         ] {
             assert_eq!(trespass(verb, namespace, code), None);

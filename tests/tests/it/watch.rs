@@ -3,10 +3,11 @@
 //! Each test says how soon it is noticed, that the index then is what a list shows, and that a daemon beside it marks
 //! nothing and goes on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use fetcher_core::observed::Index;
 use fetcher_core::store::kube::{KubeStore, KubernetesConfig, Mode};
 use fetcher_core::store::{HostStore, Part};
@@ -155,13 +156,21 @@ async fn what_others_do_is_observed_and_a_quiet_watch_goes_on_without_reading_an
     assert_eq!(names(&index), ["a", "c"]);
 
     let audit = namespace.audit();
-    poll_until("three watches have begun", Duration::from_secs(70), async || {
-        let counts = audit.counts(AGENT).await?;
-        Ok((counts.get("watch hosts 200") >= Some(&4)).then_some(()))
+    let (mut begun, mut restarts) = (0, BTreeMap::new());
+    poll_until("three watches in a row have begun", Duration::from_secs(150), async || {
+        let watches =
+            audit.counts(AGENT).await?.get("watch hosts 200").copied().unwrap_or_default();
+        let watched = store.watched().unwrap();
+        if watched.restarts != restarts {
+            // A server too busy for a bookmark in time proves nothing, and rightly all is read anew; but not every time.
+            ensure!(watched.restarts == BTreeMap::from([("unproven", 1)]), "{watched:?}");
+            (begun, restarts) = (watches, watched.restarts);
+        }
+        Ok((watches >= begun + 4).then_some(()))
     })
     .await?;
     let watched = store.watched().unwrap();
-    assert!(watched.restarts.is_empty() && watched.is_synced, "{watched:?}");
+    assert!(watched.is_synced, "{watched:?}");
     assert!(watched.heard.is_some_and(|heard| heard < Duration::from_secs(25)), "{watched:?}");
     converged(&store, &config).await?;
     Ok(())

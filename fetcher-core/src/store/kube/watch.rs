@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The reason of a watch that nothing came from any more.
 const SILENT: &str = "silent";
+/// The reason of a break that only says how far back the server remembers.
+const EXPIRED: &str = "expired";
 
 /// How the watch is doing, for metrics and `check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -225,13 +227,24 @@ impl Watch {
         Ok(read)
     }
 
-    /// One watch, from where the index stands to a clean end by which it is proven whole.
+    /// One watch, to a clean end by which the index is proven whole.
+    ///
+    /// It begins one revision before the one the index stands at, because an apiserver sends no bookmark for the very
+    /// revision it was asked to begin from: where nothing changes, none would ever come. A server whose history begins
+    /// here is asked from here.
     async fn watch(&self, at: &Inner, lens: &Lens) -> Result<(), Break> {
+        let before = self.mirror().at().saturating_sub(1);
+        match self.watch_from(before, at, lens).await {
+            Err(broken) if broken.reason == EXPIRED && self.mirror().at() == before + 1 => {
+                self.watch_from(before + 1, at, lens).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn watch_from(&self, from: u64, at: &Inner, lens: &Lens) -> Result<(), Break> {
         let end = Instant::now() + OVERDUE;
-        let (from, reach) = {
-            let mirror = self.mirror();
-            (mirror.at().to_string(), mirror.reach())
-        };
+        let (from, reach) = (from.to_string(), self.mirror().reach());
         let call = at.hosts.select(
             &list::of_provider(&self.provider),
             &[
@@ -292,7 +305,7 @@ impl From<Trouble> for Break {
 impl From<Refusal> for Break {
     fn from(refusal: Refusal) -> Self {
         let reason = match refusal.code {
-            410 => "expired",
+            410 => EXPIRED,
             429 => "busy",
             _ => "refused",
         };
