@@ -98,6 +98,20 @@ impl Maker {
     }
 }
 
+/// What core itself notes in a round; a provider may have reasons of its own.
+const NOTES: [&str; 8] = [
+    "contested",
+    "deleting",
+    "failed",
+    "foreign",
+    "inconsistent",
+    "notKept",
+    "unconfirmed",
+    "unreadable",
+];
+/// Why a listing comes to nothing: the reasons of [`crate::provider::FetchError`].
+const FAILURES: [&str; 5] = ["denied", "inconsistent", "invalid", "throttled", "unavailable"];
+
 impl Metrics {
     /// Metrics of a fetcher of `provider` that has done nothing yet.
     #[must_use]
@@ -156,6 +170,13 @@ impl Metrics {
         }
         for result in ["complete", "failed", "suspended"] {
             metrics.rounds.with_label_values(&[result]).inc_by(0);
+        }
+        // A counter that is born at 1 shows no increase: what alerts look at begins at 0.
+        for reason in NOTES {
+            metrics.notes.with_label_values(&[reason]).inc_by(0);
+        }
+        for reason in FAILURES {
+            metrics.failures.with_label_values(&[reason]).inc_by(0);
         }
         metrics
     }

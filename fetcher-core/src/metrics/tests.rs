@@ -92,3 +92,15 @@ async fn requests_to_the_store_are_counted_by_kind() {
     assert_eq!(line(&text, "fetcher_store_requests_total{request=\"get\"}"), Some("2"), "{text}");
     assert_eq!(metrics.render(&store, time(3)).matches("request=\"get\"} 2").count(), 1);
 }
+
+#[tokio::test]
+async fn what_alerts_look_at_is_there_before_it_happens() {
+    let text = Metrics::new("toy").render(&store().await, time(3));
+    for begin in [
+        "fetcher_notes_total{reason=\"inconsistent\"}",
+        "fetcher_notes_total{reason=\"contested\"}",
+        "fetcher_round_failures_total{reason=\"inconsistent\"}",
+    ] {
+        assert_eq!(line(&text, begin), Some("0"), "{begin}\n{text}");
+    }
+}
