@@ -57,3 +57,11 @@ run PROVIDER *ARGS:
 # deploy/systemd in a booted systemd (root, Debian; ten minutes, DOWN=20 for four).
 systemd:
     tests/deploy/systemd.sh
+
+# The whole story once: control plane, a data centre that joins, its fetcher, a machine that goes and comes back.
+story:
+    tests/story.sh
+
+# What a control plane needs for 1,000, 10,000 and 50,000 Hosts (minutes): the table in deploy/control-plane/README.md.
+sizing *HOSTS:
+    tests/benches/sizing.sh {{HOSTS}}

@@ -1,5 +1,6 @@
 //! The servers of one control plane, as the binary `plane` runs them: etcd, kube-apiserver and, on request,
-//! kube-controller-manager, with the flags and the audit policy of `deploy/control-plane`. Tests use `plane.rs`.
+//! kube-controller-manager, started, saved and restored by the scripts of `deploy/control-plane`, which read the flags
+//! from the units there. Tests use `plane.rs`.
 //!
 //! Also the wire between the two: `Command` (one JSON line each, on standard input) and `About` (the first answer).
 
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::pki::{Authority, Identity, Validity};
 use crate::poll::poll_until;
-use crate::{kubeconfig, pki, ports, programs, unit};
+use crate::{kubeconfig, pki, ports, programs};
 
 /// Slow machines build beside the tests.
 const READY: Duration = Duration::from_secs(120);
@@ -86,6 +87,7 @@ impl ControlPlane {
         let dir = tempfile::Builder::new().prefix("fleet-plane-").tempdir()?;
         let pki = dir.path().join("pki");
         let values = values(dir.path(), &pki)?;
+        configure(Path::new(&values["FLEET_CONFIG"]), &values)?;
         let client = certificates(&pki, &format!("https://127.0.0.1:{}", values["FLEET_PORT"]))?;
         let mut plane =
             Self { dir, values, client, etcd: None, apiserver: None, controller_manager: None };
@@ -167,24 +169,22 @@ impl ControlPlane {
     }
 
     async fn snapshot(&self, path: &Path) -> Result<()> {
-        let client = Identity::named(&self.pki(), "apiserver-etcd");
-        let etcdctl = Program::new(programs::control_plane("etcdctl")?)
-            .arg(format!("--endpoints=https://{}", self.values["FLEET_ETCD"]))
-            .arg("--cacert")
-            .arg(self.pki().join("etcd-ca.crt"))
-            .arg("--cert")
-            .arg(&client.certificate)
-            .arg("--key")
-            .arg(&client.key)
-            .args(["snapshot", "save"])
-            .arg(path)
-            .output();
-        succeeded("etcdctl snapshot save", &etcdctl.await?)
+        self.script("backup.sh", "etcdctl", path).await
     }
 
     async fn restore(&mut self, path: &Path, bump: bool) -> Result<()> {
         end(self.apiserver.take(), Signal::TERM).await?;
         end(self.etcd.take(), Signal::TERM).await?;
+        if bump {
+            self.script("restore.sh", "etcdutl", path).await?;
+        } else {
+            self.restore_without_bump(path).await?;
+        }
+        self.start_etcd()
+    }
+
+    /// What nobody should do, and `restore.sh` therefore cannot.
+    async fn restore_without_bump(&self, path: &Path) -> Result<()> {
         let data = PathBuf::from(&self.values["FLEET_ETCD_DATA"]);
         fs::remove_dir_all(&data).with_context(|| data.display().to_string())?;
         let peer = format!("https://{}", self.values["FLEET_ETCD_PEER"]);
@@ -195,29 +195,36 @@ impl ControlPlane {
             .arg(&data)
             .args(["--name=fleet", &format!("--initial-cluster=fleet={peer}")])
             .arg(format!("--initial-advertise-peer-urls={peer}"))
-            .args(
-                bump.then_some(["--bump-revision=1000000000", "--mark-compacted"])
-                    .into_iter()
-                    .flatten(),
-            )
             .output();
-        succeeded("etcdutl snapshot restore", &etcdutl.await?)?;
-        self.start_etcd()
+        succeeded("etcdutl snapshot restore", &etcdutl.await?)
     }
 
-    /// Starts a server with the flags of its unit; what it prints goes to `<name>.log`.
+    /// Runs a script of `deploy/control-plane` that works on `file` with `tool`.
+    async fn script(&self, script: &str, tool: &str, file: &Path) -> Result<()> {
+        let mut run = self.shell(script, tool)?;
+        succeeded(script, &run.arg(file).arg(&self.values["FLEET_CONFIG"]).output().await?)
+    }
+
+    /// A script of `deploy/control-plane` that finds the test bed's `tool` on its PATH.
+    fn shell(&self, script: &str, tool: &str) -> Result<Program> {
+        let tool = programs::control_plane(tool)?;
+        let folder = tool.parent().context("a program has no folder")?.to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path)))?;
+        let mut shell = Program::new("bash");
+        shell.arg(programs::checkout(&format!("deploy/control-plane/{script}"))).env("PATH", path);
+        Ok(shell)
+    }
+
+    /// Starts a server as its unit would; what it prints goes to `<name>.log`.
     fn spawn(&self, name: &str) -> Result<Child> {
-        let path = programs::checkout(&format!("deploy/control-plane/{name}.service"));
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let arguments =
-            unit::arguments(&text, &self.values).with_context(|| path.display().to_string())?;
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.dir.path().join(format!("{name}.log")))?;
         // A process group of its own: Ctrl-C ends the test, and that ends this in order.
-        Program::new(programs::control_plane(name)?)
-            .args(arguments)
+        self.shell("start.sh", name)?
+            .args([name, self.values["FLEET_CONFIG"].as_str()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -243,7 +250,7 @@ fn values(dir: &Path, pki: &Path) -> Result<BTreeMap<&'static str, String>> {
         ("FLEET_ADDRESS", "127.0.0.1".to_owned()),
         ("FLEET_BIND", "127.0.0.1".to_owned()),
         ("FLEET_PORT", ports::free()?.to_string()),
-        ("FLEET_CONFIG", text(programs::checkout("deploy/control-plane"))),
+        ("FLEET_CONFIG", text(dir.join("etc"))),
         ("FLEET_PKI", text(pki.into())),
         ("FLEET_ETCD", format!("127.0.0.1:{}", ports::free()?)),
         ("FLEET_ETCD_PEER", format!("127.0.0.1:{}", ports::free()?)),
@@ -252,6 +259,18 @@ fn values(dir: &Path, pki: &Path) -> Result<BTreeMap<&'static str, String>> {
         // One file for the whole run: the audit is read by position.
         ("FLEET_AUDIT_MEGABYTES", "100000".to_owned()),
     ]))
+}
+
+/// Fills what is `/etc/fleet-control-plane` elsewhere.
+fn configure(folder: &Path, values: &BTreeMap<&str, String>) -> Result<()> {
+    fs::create_dir(folder)?;
+    let lines: String = values.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+    fs::write(folder.join("control-plane.env"), lines)?;
+    // No limit: some tests hold more than the inventory that the shipped one is for.
+    fs::write(folder.join("kube-apiserver.env"), "")?;
+    let policy = programs::checkout("deploy/control-plane/audit-policy.yaml");
+    fs::copy(policy, folder.join("audit-policy.yaml"))?;
+    Ok(())
 }
 
 /// Makes every file of `FLEET_PKI`; the client is the administrator's.

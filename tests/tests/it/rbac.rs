@@ -1,8 +1,11 @@
 //! `deploy/rbac` at a real apiserver: what a fetcher, a reader and an operator may do, and what is refused to them.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
 use fetcher_tests::namespace::Namespace;
 use fetcher_tests::plane::Plane;
+use fetcher_tests::poll::poll_until;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -142,5 +145,28 @@ async fn a_reader_reads_and_changes_nothing() -> Result<()> {
     assert_eq!(refused(patch(&api, "m1", json!({"spec": {"role": "db"}})).await).0, 403);
     assert_eq!(refused(api.create(&PostParams::default(), &host("m2", &json!({}))).await).0, 403);
     assert_eq!(refused(api.delete("m1", &DeleteParams::default()).await).0, 403);
+    Ok(())
+}
+
+#[tokio::test]
+async fn fetchers_have_a_share_of_the_apiserver_of_their_own_and_people_another() -> Result<()> {
+    let (namespace, _) = with_a_host("share").await?;
+    let schema = ["get", "flowschema", "inventory-fetchers", "-o", "jsonpath={.metadata.uid}"];
+    let ours = namespace.kubectl(&schema).await?.ok()?;
+    let reader = namespace.person("sven", "inventory-reader").await?;
+    let path = format!("/apis/inventory.fetcher.dev/v1/namespaces/{}/hosts", namespace.name());
+    let schema_of = async |identity| {
+        let client = namespace.plane().client(identity, "fleet-tests")?;
+        let answer = client.send(http::Request::get(&path).body(kube::client::Body::empty())?);
+        let answer = answer.await?;
+        let uid = answer.headers().get("x-kubernetes-pf-flowschema-uid");
+        Ok::<_, anyhow::Error>(uid.context("no flow schema")?.to_str()?.to_owned())
+    };
+    // The apiserver takes up a new FlowSchema a moment after it was stored.
+    poll_until("requests of a fetcher are matched", Duration::from_secs(60), async || {
+        Ok((schema_of(namespace.fetcher()).await? == ours).then_some(()))
+    })
+    .await?;
+    assert_ne!(schema_of(&reader).await?, ours);
     Ok(())
 }
