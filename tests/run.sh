@@ -13,6 +13,7 @@ need cc "some crates contain C" build-essential
 say "Provider servers and control plane (cached in $cache)"
 for server in moto ironic sushy-tools lint; do tests/setup/python.sh "$server" >/dev/null; done
 tests/setup/control-plane.sh >/dev/null
+tests/setup/prometheus.sh >/dev/null
 
 # All targets, not the binaries alone: the tests' own dependencies switch on features, and the AWS SDK would be
 # compiled once without them and once with.

@@ -35,6 +35,14 @@ pub fn control_plane(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("tests/setup/control-plane.sh knows no {name}"))
 }
 
+/// `promtool` or `prometheus`.
+///
+/// # Errors
+/// `tests/setup/prometheus.sh` failed; its own message is on standard error.
+pub fn prometheus(name: &str) -> Result<PathBuf> {
+    Ok(Path::new(setup(&["prometheus.sh"])?.trim()).join(name))
+}
+
 /// A program in the virtual environment that is made from `tests/requirements/<environment>.txt`.
 ///
 /// # Errors

@@ -24,6 +24,7 @@ mod ironic;
 mod kustomize;
 mod laws;
 mod maas;
+mod monitoring;
 mod netbox;
 mod packet;
 mod pipelines;
