@@ -65,3 +65,16 @@ story:
 # What a control plane needs for 1,000, 10,000 and 50,000 Hosts (minutes): the table in deploy/control-plane/README.md.
 sizing *HOSTS:
     tests/benches/sizing.sh {{HOSTS}}
+
+# The images of deploy/container, built and run (root, Debian; FETCHER_BIN=FOLDER for release binaries).
+container:
+    tests/deploy/container.sh
+
+# The Debian packages: made, installed, configured, upgraded, purged (root, Debian).
+packages:
+    tests/deploy/packages.sh
+
+# Size and start-up of the binaries that packages and images hold.
+size:
+    cargo build --profile dist --locked -p fetcher-aws -p fetcher-baremetal -p fetcher-cloudforms -p fetcher-packet
+    python3 tests/deploy/sizes.py {{CARGO_TARGET_DIR}}/dist

@@ -19,6 +19,7 @@ mod cloudforms;
 mod conformance;
 mod crash;
 mod cuts;
+mod deploy;
 mod inventory;
 mod ironic;
 mod kustomize;
