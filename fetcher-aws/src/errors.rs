@@ -35,9 +35,14 @@ pub(crate) fn fetch_error<E>(call: &Call<'_>, error: &SdkError<E>) -> FetchError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    if let Some(credentials) = credentials_error(call, error) {
-        return credentials;
-    }
+    credentials_error(call, error).unwrap_or_else(|| call_error(call, error))
+}
+
+/// The same of a call that was signed.
+fn call_error<E>(call: &Call<'_>, error: &SdkError<E>) -> FetchError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
     match error {
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
@@ -199,7 +204,11 @@ fn credentials_error(call: &Call<'_>, error: &(dyn Error + 'static)) -> Option<F
 fn role_error(call: &Call<'_>, error: &SdkError<AssumeRoleError>) -> FetchError {
     let role = call.role.unwrap_or("the role");
     let assume = Call { action: "sts:AssumeRole", ..*call };
-    let Some(code) = error.code() else { return fetch_error(&assume, error) };
+    let Some(code) = error.code() else {
+        // Only what lies inside of it: the error itself would lead back here.
+        let inner = error.source().and_then(|inner| credentials_error(&assume, inner));
+        return inner.unwrap_or_else(|| call_error(&assume, error));
+    };
     let status = error.raw_response().map_or(0, |raw| raw.status().as_u16());
     if !matches!(kind(code, status), Kind::Permission) {
         return of_code(&assume, code, error.message().unwrap_or_default(), status);

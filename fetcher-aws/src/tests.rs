@@ -25,6 +25,12 @@ const LIST: &str = "DescribeInstances";
 
 /// A provider whose world is `server`, with this section; impatient, so that the tests are quick.
 fn ec2(server: &Server, yaml: &str) -> Ec2 {
+    let keys = Credentials::new("AKIAEXAMPLE000000001", "x".repeat(40), None, None, "tests");
+    ec2_as(SharedCredentialsProvider::new(keys), server, yaml)
+}
+
+/// The same for whoever asks.
+fn ec2_as(who: SharedCredentialsProvider, server: &Server, yaml: &str) -> Ec2 {
     let yaml = format!("endpoints: {{ec2: SERVER, sts: SERVER}}\n{yaml}");
     let section: Section = serde_saphyr::from_str(&yaml.replace("SERVER", &server.url)).unwrap();
     let mut fleet = config::fleet(section, &Flags::default()).unwrap();
@@ -32,9 +38,7 @@ fn ec2(server: &Server, yaml: &str) -> Ec2 {
     fleet.calls.attempt_timeout = Duration::from_secs(2);
     fleet.calls.backoff = Duration::from_millis(5);
     fleet.calls.per_second = NonZeroU32::new(500).unwrap();
-    let keys = Credentials::new("AKIAEXAMPLE000000001", "x".repeat(40), None, None, "tests");
-    let credentials = Some(SharedCredentialsProvider::new(keys));
-    Ec2::over(fleet, Reach { credentials, ..Reach::default() })
+    Ec2::over(fleet, Reach { credentials: Some(who), ..Reach::default() })
 }
 
 /// One region of the account that the keys belong to.

@@ -1,5 +1,8 @@
 //! What AWS refuses, and the words that a person gets for it.
 
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::error::CredentialsError;
+
 use super::*;
 
 /// A listing that is refused with this code: the kind of the error, and what its words must name.
@@ -119,6 +122,32 @@ async fn sts_that_fails_is_unavailable_and_not_denied() {
     let source = ec2.sources().await.unwrap().sources[0].source.clone();
     let error = fetch(&ec2, &source, "").await.unwrap_err();
     assert_eq!(error.reason(), "unavailable", "{error}");
+}
+
+#[tokio::test]
+async fn a_role_that_nobody_can_ask_for_says_who_is_missing() {
+    let server = Server::start().await;
+    let nobody = provide_credentials_fn(async || Err(CredentialsError::not_loaded("none")));
+    let ec2 = ec2_as(SharedCredentialsProvider::new(nobody), &server, ROLE);
+    let source = ec2.sources().await.unwrap().sources[0].source.clone();
+    let error = fetch(&ec2, &source, "").await.unwrap_err();
+    assert_eq!(error.reason(), "denied", "{error}");
+    for word in ["sts:AssumeRole", "no AWS credentials found", "AWS_PROFILE"] {
+        assert!(error.to_string().contains(word), "{word}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_whose_sts_nobody_listens_at_is_unavailable() {
+    let mut server = Server::start().await;
+    server.url = "http://127.0.0.1:9".to_owned();
+    let ec2 = ec2(&server, ROLE);
+    let source = ec2.sources().await.unwrap().sources[0].source.clone();
+    let error = fetch(&ec2, &source, "").await.unwrap_err();
+    assert_eq!(error.reason(), "unavailable", "{error}");
+    for word in ["sts:AssumeRole", "111111111111", "cannot be reached"] {
+        assert!(error.to_string().contains(word), "{word}: {error}");
+    }
 }
 
 #[tokio::test]
