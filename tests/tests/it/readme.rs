@@ -1,10 +1,13 @@
-//! The READMEs against the code: every key of a crate's configuration is described in its README.
+//! The documents against the code: every key of a crate's configuration is described in its README, and links lead somewhere.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use fetcher_core::app::App;
 use fetcher_core::config::schema;
+use fetcher_tests::programs::checkout;
 use serde_json::Value;
 
 /// Adds the keys of all objects that this part of `document` describes, its references followed.
@@ -59,5 +62,48 @@ fn every_key_of_the_configuration_is_in_the_readme_of_its_crate() -> Result<()> 
         ))?,
         none
     );
+    Ok(())
+}
+
+/// What `git` keeps of the checkout, so that nobody's leftovers count.
+fn documents() -> Result<Vec<PathBuf>> {
+    let root = checkout("");
+    let listed = Command::new("git").arg("-C").arg(&root).args(["ls-files", "*.md"]).output()?;
+    ensure!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    Ok(String::from_utf8(listed.stdout)?.lines().map(|path| root.join(path)).collect())
+}
+
+/// The anchors of a document's headings, as GitHub and GitLab make them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' '));
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    headings
+        .map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>())
+        .map(|heading| heading.replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() -> Result<()> {
+    let documents = documents()?;
+    let mut links = 0;
+    for document in &documents {
+        let text = std::fs::read_to_string(document)?;
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        for (target, _) in targets.filter(|(target, _)| !target.starts_with("http")) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = document.parent().context("no folder")?;
+            let led = if path.is_empty() { document.clone() } else { folder.join(path) };
+            ensure!(led.exists(), "{}: {target} leads nowhere", document.display());
+            ensure!(
+                anchor.is_empty()
+                    || anchors(&std::fs::read_to_string(&led)?).contains(&anchor.to_owned()),
+                "{}: there is no heading for {target}",
+                document.display()
+            );
+            links += 1;
+        }
+    }
+    assert!(documents.len() > 10 && links > 20, "{documents:?}: {links}");
     Ok(())
 }
