@@ -3,6 +3,9 @@
 //! It names what is absent and leaves it open whether that is believed: see `confirm` and `brake`.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::thread;
 
 use crate::decide::{Owner, Verb, Verdict, Why, decide};
 use crate::desired::{self, Seen, Style};
@@ -13,6 +16,9 @@ use crate::provider::{Expect, FetchError};
 
 #[cfg(test)]
 mod tests;
+
+/// The least number of machines for which a thread is worth its start.
+const SHARE: usize = 2_000;
 
 /// What there is to do for one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,18 +75,32 @@ pub struct Asked {
     pub digest: Option<Digest>,
 }
 
-/// What `source` asks of the store, machine by machine in the order of the listing.
+/// What `source` asks of the store, machine by machine in the order of the listing. Nothing is written before all of it is
+/// known, so that the processors share the work.
 #[must_use]
 pub fn asked(source: &Source, machines: &[Machine], eyes: Eyes<'_>) -> Vec<Asked> {
-    let digest = |machine: &Machine| {
-        let is_wanted = machine.life == Life::Alive && eyes.lens.selector.matches(machine);
-        let wanted = || desired::wanted(source, machine, Seen::Listed, eyes.style, eyes.lens);
-        is_wanted.then(wanted)
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = machines.len().div_ceil(processors).max(SHARE);
+    let asked_of = |share: &[Machine]| -> Vec<Asked> {
+        share.iter().map(|machine| asked_for(source, machine, eyes)).collect()
     };
-    let asked = machines
-        .iter()
-        .map(|machine| Asked { host: desired::name(source, machine), digest: digest(machine) });
-    asked.collect()
+    if machines.len() <= share {
+        return asked_of(machines);
+    }
+    thread::scope(|scope| {
+        let shares: Vec<_> =
+            machines.chunks(share).map(|share| scope.spawn(move || asked_of(share))).collect();
+        shares
+            .into_iter()
+            .flat_map(|share| share.join().unwrap_or_else(|p| resume_unwind(p)))
+            .collect()
+    })
+}
+
+fn asked_for(source: &Source, machine: &Machine, eyes: Eyes<'_>) -> Asked {
+    let is_wanted = machine.life == Life::Alive && eyes.lens.selector.matches(machine);
+    let wanted = || desired::wanted(source, machine, Seen::Listed, eyes.style, eyes.lens);
+    Asked { host: desired::name(source, machine), digest: is_wanted.then(wanted) }
 }
 
 /// What there is to do, given all `machines` of a source, each id once, and what is `asked` for them.

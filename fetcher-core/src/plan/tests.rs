@@ -120,3 +120,13 @@ fn a_plan_counts_every_machine_and_every_host_once() {
     assert_eq!(absent, [("dev", Some(3)), ("ended", Some(4)), ("vanished", None)]);
     assert_eq!((plan.unchanged, plan.selected), (1, 3));
 }
+
+#[test]
+fn what_is_asked_is_in_the_order_of_the_listing_however_many_share_the_work() {
+    let lens = Lens { schema: Schema::ours(), selector: "".parse().unwrap() };
+    let (style, source) = (Style::default(), Source::new("p", &["x"]));
+    let eyes = Eyes { style: &style, lens: &lens };
+    let machines: Vec<_> = (0..2 * SHARE + 1).map(|n| machine(&n.to_string())).collect();
+    let alone = machines.iter().map(|machine| asked_for(&source, machine, eyes));
+    assert_eq!(asked(&source, &machines, eyes), alone.collect::<Vec<_>>());
+}
