@@ -76,5 +76,4 @@ packages:
 
 # Size and start-up of the binaries that packages and images hold.
 size:
-    cargo build --profile dist --locked -p fetcher-aws -p fetcher-baremetal -p fetcher-cloudforms -p fetcher-packet
-    python3 tests/deploy/sizes.py {{CARGO_TARGET_DIR}}/dist
+    python3 tests/deploy/sizes.py "$(deploy/build.sh)"

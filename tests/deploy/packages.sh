@@ -2,17 +2,15 @@
 # tests/deploy/packages.sh: the four packages, made by cargo-deb from binaries that are built, then installed, configured,
 # upgraded and purged in a booted Debian. Needs root, Debian's archive, and some minutes.
 #
-# FETCHER_BIN names the folder of the binaries; without it they are built with the profile `dist`.
+# FETCHER_BIN names the folder of the binaries; without it deploy/build.sh makes them.
 . "$(dirname "$0")/lib.sh"
 
 need dpkg-shlibdeps "it finds out which libraries a package depends on" dpkg-dev
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 providers="aws baremetal cloudforms packet"
 if [ -z "${FETCHER_BIN:-}" ]; then
-  say "Building the binaries (the first time takes a quarter of an hour)"
-  # shellcheck disable=SC2046
-  cargo build --profile dist --locked $(printf -- '-p fetcher-%s ' $providers) >&2
-  FETCHER_BIN=$CARGO_TARGET_DIR/dist
+  say "Building the binaries (the first time takes half an hour)"
+  FETCHER_BIN=$(deploy/build.sh)
 fi
 cargo_deb=$(tests/setup/cargo-deb.sh)
 # cargo-deb takes binaries out of a target folder alone.
