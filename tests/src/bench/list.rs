@@ -40,7 +40,7 @@ fn defaults() -> Value {
 }
 
 fn machine(n: usize, version: usize) -> Value {
-    let (high, low) = (n / 250, n % 250);
+    let (net, high, low) = (n / 62_500, n / 250 % 250, n % 250);
     let mac = |port: usize| {
         format!("b0:7b:{:02x}:{:02x}:{:02x}:{port:02x}", n >> 16, n >> 8 & 255, n & 255)
     };
@@ -51,8 +51,8 @@ fn machine(n: usize, version: usize) -> Value {
         "name": format!("node-{n:06}.fra1.example.net"),
         "role": "worker",
         "providerState": format!("burn-in {word}"),
-        "addresses": [format!("10.20.{high}.{low}"), format!("203.0.{high}.{low}"),
-            {"type": "ManagementIP", "address": format!("10.99.{high}.{low}")}],
+        "addresses": [format!("10.{}.{high}.{low}", 20 + net), format!("203.{net}.{high}.{low}"),
+            {"type": "ManagementIP", "address": format!("10.{}.{high}.{low}", 99 + net)}],
         "rack": format!("r{}", n / 40),
         "position": format!("u{}", n % 40 + 1),
         "hardware": {"type": "web-g3", "model": "PowerEdge R660", "cpus": 64, "memory": "256GiB",
