@@ -45,7 +45,11 @@ run_image() {
   in_guest systemd-run --quiet --wait --pipe --collect -p RootDirectory="$root" -p ReadOnlyPaths=/ -p MountAPIVFS=yes \
     -p User=65532 -p Group=65532 -p NoNewPrivileges=yes -p CapabilityBoundingSet= "${properties[@]}" /usr/bin/fetcher "$@"
 }
-says() { "${@:2}" 2>&1 | tee "$work/out" | grep -qE "$1" || { cat "$work/out"; false; }; }
+# says WORDS COMMAND...: what it prints holds these, however it ends.
+says() {
+  "${@:2}" >"$work/out" 2>&1 || true
+  grep -qE "$1" "$work/out" || { cat "$work/out"; false; }
+}
 
 for provider in $providers; do
   check "fetcher-$provider: the image is built" build_image "$provider"

@@ -95,7 +95,10 @@ hosts() { kubectl get hosts --namespace fra1 -o jsonpath='{range .items[*]}{.met
 count() { [ "$(hosts | grep -vc ' Gone$')" = "$1" ] || { hosts; false; }; }
 gone() { [ "$(hosts | grep -c ' Gone$')" = "$1" ] || { hosts; false; }; }
 log() { in_guest journalctl -u "$1" --no-pager -o cat; }
-says() { log "$1" | grep -qE "$2" || { log "$1" | tail -n 15; false; }; }
+says() {
+  log "$1" >"$work/log"
+  grep -qE "$2" "$work/log" || { tail -n 15 "$work/log"; false; }
+}
 active() { is $unit ActiveState active; }
 status() { property $unit StatusText; }
 
