@@ -17,23 +17,23 @@ at_end 'exec 5>&-; wait $plane_pid'
 
 providers="aws baremetal cloudforms packet"
 furnish() {
-  mkdir -p "$rootfs/work/bin" "$rootfs/work/etc"
+  mkdir -p "$rootfs/srv/bin" "$rootfs/srv/etc"
   local provider
-  for provider in $providers; do cp "$bin/fetcher-$provider" "$rootfs/work/bin/"; done
-  cp deploy/container/* "$rootfs/work/"
-  cp deploy/examples/machines.yaml "$rootfs/work/etc/"
+  for provider in $providers; do cp "$bin/fetcher-$provider" "$rootfs/srv/bin/"; done
+  cp deploy/container/* "$rootfs/srv/"
+  cp deploy/examples/machines.yaml "$rootfs/srv/etc/"
   # systemd starts nothing for a number that has no name.
   echo 'fetcher:x:65532:65532::/:/bin/false' >>"$rootfs/etc/passwd"
   echo 'fetcher:x:65532:' >>"$rootfs/etc/group"
 }
 boot furnish
 
-build_image() { in_guest env BUILDAH_ISOLATION=chroot /work/build.sh "$1" "/work/bin/fetcher-$1" "localhost/fetcher-$1"; }
+build_image() { in_guest env BUILDAH_ISOLATION=chroot /srv/build.sh "$1" "/srv/bin/fetcher-$1" "localhost/fetcher-$1"; }
 inspect() { in_guest buildah inspect --type image --format "$2" "localhost/fetcher-$1"; }
 # container PROVIDER: a folder with what is in the image.
 container() {
-  in_guest sh -c 'c=$(buildah from --pull-never "localhost/fetcher-$1") && cp -a "$(buildah mount "$c")" "/work/root-$1" && buildah rm "$c" >/dev/null' - "$1"
-  printf '/work/root-%s' "$1"
+  in_guest sh -c 'c=$(buildah from --pull-never "localhost/fetcher-$1") && cp -a "$(buildah mount "$c")" "/srv/root-$1" && buildah rm "$c" >/dev/null' - "$1"
+  printf '/srv/root-%s' "$1"
 }
 
 # run_image FOLDER PROPERTIES... -- ARGUMENTS...: what a container engine does, by systemd: a root of its own that is read-only.
@@ -67,12 +67,12 @@ check "its user is 65532, its entry point the binary" \
   test "$(inspect baremetal '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}')" = "65532:65532 [/usr/bin/fetcher]"
 
 root=$(container baremetal)
-example="BindReadOnlyPaths=/work/etc:/etc/fetcher"
-in_guest install -d -o 65532 -g 65532 /work/inventory
+example="BindReadOnlyPaths=/srv/etc:/etc/fetcher"
+in_guest install -d -o 65532 -g 65532 /srv/inventory
 check "--once on an example, into a folder that is mounted" says '[1-9][0-9]* Hosts changed' \
-  run_image "$root" "$example" BindPaths=/work/inventory:/inventory -- --once --file /etc/fetcher/machines.yaml --store file:/inventory/inventory.json
+  run_image "$root" "$example" BindPaths=/srv/inventory:/inventory -- --once --file /etc/fetcher/machines.yaml --store file:/inventory/inventory.json
 check "a second one changes nothing" says 'Nothing changed' \
-  run_image "$root" "$example" BindPaths=/work/inventory:/inventory -- --once --file /etc/fetcher/machines.yaml --store file:/inventory/inventory.json
+  run_image "$root" "$example" BindPaths=/srv/inventory:/inventory -- --once --file /etc/fetcher/machines.yaml --store file:/inventory/inventory.json
 check "outside of that folder it cannot write" says 'Read-only file system|Permission denied' \
   run_image "$root" "$example" -- --once --file /etc/fetcher/machines.yaml --store file:/inventory.json
 
@@ -84,13 +84,13 @@ about() { head -n 1 "$work/plane.out" | python3 -c 'import json,sys; print(json.
 kubectl() { "$kubectl_program" --kubeconfig "$(about kubeconfig)" --cache-dir "$work/kubectl" "$@"; }
 kubectl apply --server-side -k deploy/kustomize/overlays/baremetal >"$work/applied" 2>&1 || die "$(cat "$work/applied")"
 kubectl wait --for=condition=established --timeout=60s crd/hosts.inventory.fetcher.dev >/dev/null
-mkdir "$rootfs/work/account"
-kubectl create token fetcher --namespace inventory-baremetal >"$rootfs/work/account/token"
-cp "$(about pki)/ca.crt" "$rootfs/work/account/"
-printf 'inventory-baremetal' >"$rootfs/work/account/namespace"
-chmod 755 "$rootfs/work/account"
-chmod 644 "$rootfs"/work/account/*
-cat >"$rootfs/work/etc/config.yaml" <<'YAML'
+mkdir "$rootfs/srv/account"
+kubectl create token fetcher --namespace inventory-baremetal >"$rootfs/srv/account/token"
+cp "$(about pki)/ca.crt" "$rootfs/srv/account/"
+printf 'inventory-baremetal' >"$rootfs/srv/account/namespace"
+chmod 755 "$rootfs/srv/account"
+chmod 644 "$rootfs"/srv/account/*
+cat >"$rootfs/srv/etc/config.yaml" <<'YAML'
 schedule: every 60s
 selector: ""
 store: {kubernetes: {namespace: inventory-baremetal}}
@@ -98,10 +98,12 @@ baremetal: {sources: [{file: {name: fra1, path: /etc/fetcher/machines.yaml}}]}
 YAML
 url=$(about url)
 pod() {
-  run_image "$root" "$example" BindReadOnlyPaths=/work/account:/var/run/secrets/kubernetes.io/serviceaccount \
+  run_image "$root" "$example" BindReadOnlyPaths=/srv/account:/var/run/secrets/kubernetes.io/serviceaccount \
     "Environment=KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=${url##*:}" -- --config /etc/fetcher/config.yaml "$@"
 }
-check "in a pod, check finds everything it needs" says 'has all rights it needs in namespace inventory-baremetal' pod check
+# An apiserver describes a new kind a moment after it serves it.
+has_all() { pod check >"$work/out" 2>&1 && grep -q 'has all rights it needs in namespace inventory-baremetal' "$work/out"; }
+check "in a pod, check finds everything it needs" within 60 has_all
 check "in a pod, --once makes Hosts with its service account" says '[1-9][0-9]* Hosts changed' pod --once
 hosts() { kubectl get hosts --namespace inventory-baremetal -o name; }
 check "kubectl shows them" says host.inventory.fetcher.dev/ hosts
