@@ -1,3 +1,5 @@
+//! Command lines: what is read, what is refused, and the help as a person sees it. The environment is left alone.
+
 use super::*;
 use crate::testing::{Flags, Toy};
 

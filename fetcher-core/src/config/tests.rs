@@ -1,3 +1,5 @@
+//! Configuration files: what is read, and for every mistake its key, its place and the remedy.
+
 use std::time::Duration;
 
 use super::*;

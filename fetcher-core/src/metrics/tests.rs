@@ -1,3 +1,5 @@
+//! What a scrape shows after rounds, and before the first of anything has happened.
+
 use super::*;
 use crate::config::{FileConfig, StoreConfig};
 use crate::report::{ChangeReport, NoteReport};

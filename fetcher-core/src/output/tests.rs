@@ -1,3 +1,5 @@
+//! What a run prints, for people and for programs, as snapshots; hostile texts among it.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Flags and file together: which wins, and what has to be spelled out.
+
 use super::*;
 use crate::config::parse;
 use crate::testing::Toy;

@@ -1,3 +1,5 @@
+//! The lines of the log, for people and for programs.
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
