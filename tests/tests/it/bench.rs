@@ -61,12 +61,15 @@ async fn the_benchmark_runs_and_what_changed_is_all_that_is_asked_and_written() 
     };
     let one = counts(&[("get hosts 200", 1), ("update hosts/status 200", 1)]);
     assert_eq!(requests(Case::Change, Who::Limit), Some(one.clone()));
-    let mut round = requests(Case::Change, Who::Daemon).unwrap();
-    round.remove("watch hosts 200");
-    assert_eq!(round, one);
-    let mut quiet = requests(Case::Unchanged, Who::Daemon).unwrap();
-    quiet.remove("watch hosts 200");
-    assert_eq!(quiet, counts(&[]));
+    let round = |case| {
+        let mut round = requests(case, Who::Daemon).unwrap();
+        // Between two watches the apiserver may be asked, by a list of one Host, where it is.
+        assert!(round.remove("list hosts 200").unwrap_or_default() <= 1, "{round:?}");
+        round.remove("watch hosts 200");
+        round
+    };
+    assert_eq!(round(Case::Change), one);
+    assert_eq!(round(Case::Unchanged), counts(&[]));
     assert_eq!(requests(Case::Unchanged, Who::Once), Some(counts(&[("list hosts 200", 2)])));
     bench.parse()?;
     let kubectl = bench.kubectl().await?;

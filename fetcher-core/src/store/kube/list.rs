@@ -117,6 +117,12 @@ fn page(text: &[u8]) -> Result<Page<'_>, Failure> {
         .map_err(|error| Failure::Silence(format!("the answer is no list of Hosts: {error}")))
 }
 
+/// The newest revision that the server knows, of whatever it keeps.
+pub(super) async fn revision(link: &Link, hosts: &Hosts, provider: &str) -> Result<u64, Failure> {
+    let text = link.send(&hosts.select(&of_provider(provider), &[("limit", "1")])).await?;
+    Ok(page(&text)?.metadata.resource_version.parse().unwrap_or(0))
+}
+
 /// The names of this provider's sources that there are Hosts of, without those in `served`.
 ///
 /// Asks for one Host of no known source, until there is none; where that would make too long a question, all Hosts

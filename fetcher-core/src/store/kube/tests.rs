@@ -291,15 +291,18 @@ async fn watched(answers: Vec<ResponseTemplate>) -> (Fake, KubeStore) {
     (fake, store)
 }
 
-/// The revisions that watches were begun from, once there are that many requests; `all` for a streaming list.
+/// The revisions that watches were begun from, once there are that many requests; `all` for a streaming list, `one`
+/// for a list of one Host.
 async fn begun_from(fake: &Fake, requests: usize) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(40);
     loop {
         let seen = fake.requests(HOSTS).await;
         if seen.len() >= requests || Instant::now() > deadline {
             let from = |request: &Request| {
-                let from = request.url.query_pairs().find(|(key, _)| key == "resourceVersion");
-                from.map_or_else(|| "all".to_owned(), |(_, from)| from.into_owned())
+                let value = |of: &str| request.url.query_pairs().find(|(key, _)| key == of);
+                let other = if value("limit").is_some() { "one" } else { "all" };
+                value("resourceVersion")
+                    .map_or_else(|| other.to_owned(), |(_, from)| from.into_owned())
             };
             return seen.iter().map(from).collect();
         }
@@ -347,6 +350,28 @@ async fn a_server_whose_history_begins_here_is_asked_from_here_before_all_is_rea
     let (fake, store) = watched(vec![expired(), expired()]).await;
     assert_eq!(begun_from(&fake, 5).await, ["all", "9", "10", "all", "9"]);
     assert_eq!(store.watched().unwrap().restarts["expired"], 1);
+}
+
+/// Takes 19 seconds, the length of a watch: that it lasted is what tells it from one that was broken off.
+#[tokio::test]
+async fn a_server_without_a_bookmark_to_send_is_asked_where_it_is() {
+    let told = Duration::from_secs(19);
+    let case = async |listed: u64, reasons: &[&str], begun: &[&str]| {
+        let quiet = stream(&[event("ADDED", &host("b", 12))]).set_delay(told);
+        let (fake, store) = watched(vec![quiet]).await;
+        let answer = json!({"metadata": {"resourceVersion": listed.to_string()}, "items": []});
+        let one = Mock::given(method("GET")).and(path(HOSTS)).and(query_param("limit", "1"));
+        one.respond_with(ResponseTemplate::new(200).set_body_json(answer))
+            .mount(&fake.server)
+            .await;
+        assert_eq!(begun_from(&fake, begun.len()).await, begun, "at {listed}");
+        let restarts = store.watched().unwrap().restarts;
+        assert_eq!(restarts.into_keys().collect::<Vec<_>>(), reasons, "at {listed}");
+    };
+    tokio::join!(
+        case(12, &[], &["all", "9", "one", "11"]),
+        case(11, &["unproven"], &["all", "9", "one", "all", "9"]),
+    );
 }
 
 #[tokio::test]

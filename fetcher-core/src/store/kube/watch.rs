@@ -1,8 +1,8 @@
 //! The loop that keeps the daemon's index: a streaming list into an index aside, then short watches, one after
 //! another.
 //!
-//! A watch goes on from the last only after a clean end in which the server has said, by a bookmark, that nothing
-//! was missed. After anything else the index is read anew: so a dead connection, a restarted apiserver and a
+//! A watch goes on from the last only after a clean end in which the server has said, by a bookmark or when asked,
+//! that it is where the index is, or beyond. After anything else the index is read anew: so a dead connection, a restarted apiserver and a
 //! restored etcd are all noticed within 30 seconds.
 
 use std::collections::BTreeMap;
@@ -27,8 +27,12 @@ const INITIAL: &str = "600";
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a watch lasts: a bookmark comes about two seconds before its end.
 const WATCH: &str = "20";
+/// When that bookmark has come, if one comes at all. A watch that ends sooner was broken off.
+const DUE: Duration = Duration::from_secs(18);
 /// How long a watch may last when the server does not end it.
 const OVERDUE: Duration = Duration::from_secs(25);
+/// How long the server may take to say where it is, so that a dead one is still noticed in time.
+const ASKED: Duration = Duration::from_secs(10);
 /// How long a reader waits for an index that is being read anew after a failure.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -231,7 +235,8 @@ impl Watch {
     ///
     /// It begins one revision before the one the index stands at, because an apiserver sends no bookmark for the very
     /// revision it was asked to begin from: where nothing changes, none would ever come. A server whose history begins
-    /// here is asked from here.
+    /// here is asked from here. Nor does it send one for the revision of the newest change of any Host, if the watch
+    /// begins before that: then it is asked by a list.
     async fn watch(&self, at: &Inner, lens: &Lens) -> Result<(), Break> {
         let before = self.mirror().at().saturating_sub(1);
         match self.watch_from(before, at, lens).await {
@@ -243,7 +248,7 @@ impl Watch {
     }
 
     async fn watch_from(&self, from: u64, at: &Inner, lens: &Lens) -> Result<(), Break> {
-        let end = Instant::now() + OVERDUE;
+        let begin = Instant::now();
         let (from, reach) = (from.to_string(), self.mirror().reach());
         let call = at.hosts.select(
             &list::of_provider(&self.provider),
@@ -256,24 +261,41 @@ impl Watch {
         );
         let mut lines = Lines::new(at.link.stream(&call, OVERDUE).await?);
         self.hear(lines.heard);
-        let mut is_proven = false;
-        while let Some(line) = lines.next(end.saturating_duration_since(Instant::now())).await? {
+        let mut proof = None;
+        while let Some(line) = lines.next(OVERDUE.saturating_sub(begin.elapsed())).await? {
             self.hear(lines.heard);
             match Event::new(&line, lens)? {
                 Event::Put(seen) => self.mirror().put(seen),
                 Event::Remove(seen) => self.mirror().remove(&seen),
                 Event::Error(refusal) => return Err(refusal.into()),
                 Event::Bookmark { revision, .. } => {
-                    is_proven = revision >= reach.max(self.mirror().at());
+                    proof = Some(revision >= reach.max(self.mirror().at()));
                     self.mirror().bookmark(revision);
                 }
             }
         }
-        if is_proven {
+        match proof {
+            Some(true) => Ok(()),
+            None if begin.elapsed() >= DUE => self.ask(at).await,
+            _ => Err(Break::unproven("the server ended it without saying that all was told")),
+        }
+    }
+
+    /// Asks a server that had no bookmark to send whether it is where the index is, or beyond.
+    ///
+    /// A list of one Host does: it tells the newest revision of all, and brings the apiserver's cache of Hosts there,
+    /// so that the next watch gets its bookmark.
+    async fn ask(&self, at: &Inner) -> Result<(), Break> {
+        let reach = self.mirror().reach();
+        let answer = list::revision(&at.link, &at.hosts, &self.provider);
+        let revision = tokio::time::timeout(ASKED, answer).await.map_err(|_| Trouble::Silent)??;
+        self.hear(Instant::now());
+        if revision >= reach {
             return Ok(());
         }
-        let message = "the server ended it without saying that everything up to now was told";
-        Err(Break::new("unproven", message))
+        Err(Break::unproven(&format!(
+            "the server is at revision {revision}, and has been at {reach}"
+        )))
     }
 
     fn hear(&self, when: Instant) {
@@ -289,6 +311,10 @@ impl Break {
     fn new(reason: &'static str, message: &str) -> Self {
         let error = StoreError::Unavailable(format!("the watch of the Hosts: {message}"));
         Self { reason, error, wait: None }
+    }
+
+    fn unproven(message: &str) -> Self {
+        Self::new("unproven", message)
     }
 }
 
