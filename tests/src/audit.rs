@@ -98,7 +98,7 @@ impl Audit {
         // It is not there: 404 is the answer, and it is in the log like any other.
         let _ = client.request_text(http::Request::get(path).body(Vec::new())?).await;
         let mut until = self.from;
-        poll_until("the audit log holds the last request", Duration::from_secs(30), async || {
+        poll_until("the audit log holds the last request", Duration::from_secs(60), async || {
             let lines = self.lines_from(until, u64::MAX)?;
             let found = lines.iter().any(|l| l.contains(&marker));
             until += lines.iter().map(|l| l.len() as u64).sum::<u64>();

@@ -138,7 +138,7 @@ impl Leashed {
     /// As `ended`.
     pub async fn kill(&mut self) -> Result<Ended> {
         self.signal(Signal::KILL)?;
-        self.ended(Duration::from_secs(10)).await
+        self.ended(Duration::from_secs(60)).await
     }
 
     /// What it has printed on standard output so far.

@@ -156,7 +156,7 @@ impl Namespace {
     async fn wait_for_the_role(&self) -> Result<()> {
         let client = self.client()?;
         let path = format!("/apis/inventory.fetcher.dev/v1/namespaces/{}/hosts?limit=1", self.name);
-        poll_until("the fetcher's role works", Duration::from_secs(30), async || {
+        poll_until("the fetcher's role works", Duration::from_secs(120), async || {
             let request = http::Request::get(&path).body(Vec::new())?;
             Ok(client.request_text(request).await.is_ok().then_some(()))
         })

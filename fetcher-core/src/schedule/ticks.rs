@@ -90,14 +90,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_cron_expression_ticks_at_once_and_again() {
-        let mut ticks = Ticks::start(&"* * * * * *".parse().unwrap()).await.unwrap();
         let begun = Instant::now();
+        let mut ticks = Ticks::start(&"* * * * * *".parse().unwrap()).await.unwrap();
         let all = async {
             for _ in 0..3 {
                 ticks.next().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
         assert!(begun.elapsed() >= Duration::from_millis(500), "only the first came at once");
         ticks.stop().await;
     }

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A folder with a list of machines, and the fetcher that reads it.
 struct Bench {
@@ -239,7 +239,8 @@ async fn a_daemon_is_not_ready_before_the_first_attempt_and_a_second_signal_abor
     })
     .await?;
     running.signal(Signal::TERM)?;
-    let ended = running.ended(Duration::from_secs(10)).await?;
+    // A single signal would let the round finish, for 20 seconds.
+    let ended = running.ended(Duration::from_secs(15)).await?;
     assert_eq!(ended.code, Some(1), "{}", running.stderr());
     Ok(())
 }

@@ -21,7 +21,7 @@ use fetcher_tests::store_contract::{PROVIDER, new_host, source, status};
 use serde_json::{Value, json};
 
 pub(crate) const AGENT: &str = "fetcher-baremetal";
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 mod contract_of_lists {
     use super::*;

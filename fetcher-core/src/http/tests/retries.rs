@@ -118,16 +118,20 @@ async fn a_signature_is_made_anew_for_each_attempt() {
 #[tokio::test]
 async fn no_more_requests_are_in_flight_than_allowed() {
     let server = Server::start(vec![silent()]).await;
-    let http = Http::new(HttpOptions {
-        concurrency: 2,
-        timeout: Duration::from_millis(600),
-        attempts: 1,
-        ..options(&server.url)
-    })
-    .unwrap();
-    let calls = (0..6).map(|_| http.get("x").answer());
-    let race = tokio::time::timeout(Duration::from_millis(400), futures::future::join_all(calls));
-    assert!(race.await.is_err());
+    let http =
+        Http::new(HttpOptions { concurrency: 2, attempts: 1, ..options(&server.url) }).unwrap();
+    let mut calls = futures::future::join_all((0..6).map(|_| http.get("x").answer()));
+    let two = async {
+        while server.seen().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut calls => panic!("a server that says nothing has answered"),
+        () = two => {}
+    }
+    let race = tokio::time::timeout(Duration::from_millis(300), calls);
+    assert!(race.await.is_err(), "a third would be seen by now");
     assert_eq!(server.seen().len(), 2);
 }
 
