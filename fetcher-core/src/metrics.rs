@@ -3,8 +3,6 @@
 //! A registry of its own; every label has one value of a bounded set: a source, a result, a reason, a verb. No Host
 //! and no id is ever a label. [`Metrics::observe`] is the one place where rounds become numbers.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,8 +16,13 @@ use prometheus::{
 use crate::report::{RoundResult, SourceReport};
 use crate::store::any::AnyStore;
 
+mod source;
+mod store;
 #[cfg(test)]
 mod tests;
+
+use source::BySource;
+use store::Store;
 
 /// All metrics of one daemon.
 #[derive(Debug)]
@@ -37,40 +40,12 @@ pub struct Metrics {
     store: Store,
 }
 
-/// What is known of each source.
-#[derive(Debug)]
-struct BySource {
-    attempt: GaugeVec,
-    success: GaugeVec,
-    consecutive: IntGaugeVec,
-    listed: IntGaugeVec,
-    selected: IntGaugeVec,
-    withheld: IntGaugeVec,
-    unconfirmed: IntGaugeVec,
-    failed_hosts: IntGaugeVec,
-    suspended: IntGaugeVec,
-    unserved: IntGaugeVec,
-    known: Mutex<BTreeSet<String>>,
-}
-
 /// Finding out which sources there are.
 #[derive(Debug)]
 struct Discovery {
     sources: IntGauge,
     success: Gauge,
     failed: IntGauge,
-}
-
-/// What the store tells of itself.
-#[derive(Debug)]
-struct Store {
-    requests: IntCounterVec,
-    errors: IntCounterVec,
-    restarts: IntCounterVec,
-    synced: IntGauge,
-    heard: Gauge,
-    hosts: IntGauge,
-    expires: GaugeVec,
 }
 
 /// Makes metrics of one registry. The names are constants, so that neither making nor registering them can fail.
@@ -241,170 +216,6 @@ impl Metrics {
         self.store.take(store, now);
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
-}
-
-impl BySource {
-    fn new(make: &Maker) -> Self {
-        Self {
-            attempt: make.times(
-                "fetcher_source_last_attempt_timestamp_seconds",
-                "When the last round of the source ended, well or badly.",
-            ),
-            success: make.times(
-                "fetcher_source_last_success_timestamp_seconds",
-                "When the last complete round of the source ended.",
-            ),
-            consecutive: make.gauges(
-                "fetcher_source_consecutive_failures",
-                "How many rounds of the source came to nothing in a row.",
-            ),
-            listed: make
-                .gauges("fetcher_source_machines_listed", "Machines in the last whole listing."),
-            selected: make.gauges(
-                "fetcher_source_machines_selected",
-                "Machines of the last whole listing that are selected and alive.",
-            ),
-            withheld: make.gauges(
-                "fetcher_source_withheld",
-                "Marks that the brake held in the last complete round.",
-            ),
-            unconfirmed: make.gauges(
-                "fetcher_source_unconfirmed",
-                "Hosts absent from the last listing that no second opinion confirmed.",
-            ),
-            failed_hosts: make.gauges(
-                "fetcher_source_failed_hosts",
-                "Hosts that the last complete round could not write, or left alone for a reason.",
-            ),
-            suspended: make.gauges(
-                "fetcher_source_suspended",
-                "1 where the configuration suspends the source.",
-            ),
-            unserved: make.gauges(
-                "fetcher_source_unserved",
-                "1 where the store has Hosts of a source that is no longer configured.",
-            ),
-            known: Mutex::default(),
-        }
-    }
-
-    fn observe(&self, report: &SourceReport, failures: u32, now: Timestamp) {
-        let source = &[report.source.as_str()];
-        let set = |gauge: &IntGaugeVec, count| gauge.with_label_values(source).set(signed(count));
-        self.known().insert(report.source.clone());
-        self.attempt.with_label_values(source).set(seconds(now));
-        self.consecutive.with_label_values(source).set(i64::from(failures));
-        set(&self.suspended, usize::from(report.result == RoundResult::Suspended));
-        if report.result == RoundResult::Complete {
-            self.success.with_label_values(source).set(seconds(now));
-            set(&self.listed, report.listed);
-            set(&self.selected, report.selected);
-            set(&self.withheld, report.withheld);
-            set(&self.unconfirmed, report.unconfirmed);
-            set(&self.failed_hosts, report.failed);
-        }
-    }
-
-    fn forget_all_but(&self, served: &[String]) {
-        let gauges = [
-            &self.consecutive,
-            &self.listed,
-            &self.selected,
-            &self.withheld,
-            &self.unconfirmed,
-            &self.failed_hosts,
-            &self.suspended,
-        ];
-        self.known().retain(|source| {
-            let stays = served.contains(source);
-            if !stays {
-                let source = &[source.as_str()];
-                // One that never was complete lacks some of them.
-                for gauge in gauges {
-                    let _ = gauge.remove_label_values(source);
-                }
-                for time in [&self.attempt, &self.success] {
-                    let _ = time.remove_label_values(source);
-                }
-            }
-            stays
-        });
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl Store {
-    fn new(make: &Maker) -> Self {
-        Self {
-            requests: make.counters(
-                "fetcher_store_requests_total",
-                "Requests to the store, by kind.",
-                "request",
-            ),
-            errors: make.counters(
-                "fetcher_store_errors_total",
-                "Requests that the store did not carry out, by reason.",
-                "reason",
-            ),
-            restarts: make.counters(
-                "fetcher_watch_restarts_total",
-                "How often the index of the store had to be read anew, by reason.",
-                "reason",
-            ),
-            synced: make.add(IntGauge::new(
-                "fetcher_store_synced",
-                "1 where what the store holds is known as a whole.",
-            )),
-            heard: make.add(Gauge::new(
-                "fetcher_store_heard_timestamp_seconds",
-                "When the watch on the store last gave a sign of life; 0 where there is no watch.",
-            )),
-            hosts: make.add(IntGauge::new(
-                "fetcher_store_hosts",
-                "Hosts of this provider in the watched index; 0 where there is no watch.",
-            )),
-            expires: make.add(GaugeVec::new(
-                Opts::new(
-                    "fetcher_client_certificate_expiry_timestamp_seconds",
-                    "When the certificate ends that is shown to the store.",
-                ),
-                &["certificate"],
-            )),
-        }
-    }
-
-    fn take(&self, store: &AnyStore, now: Timestamp) {
-        let calls = store.calls();
-        for (counter, counts) in [(&self.requests, &calls.requests), (&self.errors, &calls.errors)]
-        {
-            for (label, count) in counts {
-                raise(counter, label, *count);
-            }
-        }
-        let Some(watched) = store.watched() else {
-            return self.synced.set(1);
-        };
-        for (reason, count) in &watched.restarts {
-            raise(&self.restarts, reason, *count);
-        }
-        self.synced.set(i64::from(watched.is_synced));
-        self.hosts.set(signed(watched.hosts));
-        if let Some(ago) = watched.heard {
-            self.heard.set(seconds(now) - ago.as_secs_f64());
-        }
-        if let Some(end) = store.expires() {
-            self.expires.with_label_values(&["store"]).set(seconds(end));
-        }
-    }
-}
-
-/// Brings a counter up to a total that is counted elsewhere.
-fn raise(counter: &IntCounterVec, label: &str, total: u64) {
-    let counter = counter.with_label_values(&[label]);
-    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 fn seconds(time: Timestamp) -> f64 {

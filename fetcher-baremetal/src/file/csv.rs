@@ -7,7 +7,8 @@ use fetcher_core::machine::AddressType;
 
 use super::document::{Document, Row};
 use super::parse::{END, ParseError};
-use super::value::{Address, Id, Interface, Short};
+use super::short::{Address, Interface, Short};
+use super::value::Id;
 
 /// Puts the text of a cell where it belongs.
 type Put = fn(&mut Row, &str) -> Result<(), String>;

@@ -12,7 +12,8 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::map::machine;
-use super::value::{Address, Disk, Id, Interface, Os, Short, Size, StateWord};
+use super::short::{Address, Disk, Interface, Os, Short};
+use super::value::{Id, Size, StateWord};
 
 /// A list of machines for the host inventory. A YAML file of it ends with the line `...`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

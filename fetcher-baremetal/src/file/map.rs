@@ -8,7 +8,7 @@ use fetcher_core::machine::{
 };
 
 use super::document::{self, Defaults, Machines, Row, Tags};
-use super::value;
+use super::short;
 
 /// The machine that a row describes; texts that many machines share are shared.
 pub(super) fn machine(row: Row, texts: &mut Interner) -> Machine {
@@ -101,7 +101,7 @@ fn or<T: Clone>(own: &mut Option<T>, given: &Option<T>) {
     }
 }
 
-fn map_address(address: value::Address) -> Address {
+fn map_address(address: short::Address) -> Address {
     Address { kind: address.kind, address: address.address.into() }
 }
 
@@ -119,7 +119,7 @@ fn hardware(hardware: document::Hardware, texts: &mut Interner) -> Hardware {
     }
 }
 
-fn map_disk(disk: value::Disk, texts: &mut Interner) -> Disk {
+fn map_disk(disk: short::Disk, texts: &mut Interner) -> Disk {
     Disk {
         name: shared(disk.name, texts),
         size_bytes: disk.size.map(|size| size.0),
@@ -127,7 +127,7 @@ fn map_disk(disk: value::Disk, texts: &mut Interner) -> Disk {
     }
 }
 
-fn os(os: value::Os, texts: &mut Interner) -> Os {
+fn os(os: short::Os, texts: &mut Interner) -> Os {
     Os {
         name: shared(os.name, texts),
         version: shared(os.version, texts),
@@ -135,7 +135,7 @@ fn os(os: value::Os, texts: &mut Interner) -> Os {
     }
 }
 
-fn interface(interface: value::Interface, texts: &mut Interner) -> Interface {
+fn interface(interface: short::Interface, texts: &mut Interner) -> Interface {
     Interface { name: shared(interface.name, texts), mac: interface.mac.map(|mac| mac.0.into()) }
 }
 

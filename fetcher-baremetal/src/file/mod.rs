@@ -17,6 +17,7 @@ mod json;
 mod map;
 pub mod parse;
 mod read;
+mod short;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -23,6 +23,7 @@ use crate::schema::Schema;
 use crate::selector::Selector;
 
 mod access;
+mod broken;
 mod check;
 mod config;
 mod events;

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch::{Receiver, Sender};
 
 use super::Inner;
+use super::broken::{Break, EXPIRED, SILENT};
 use super::events::{Event, Lines, Trouble};
-use super::failure::{Failure, Purpose, Refusal};
+use super::failure::Failure;
 use super::link::{pause, wait};
 use super::list::{self, Seen};
 use super::mirror::{self, Mirror, Sources};
@@ -35,11 +36,6 @@ const OVERDUE: Duration = Duration::from_secs(25);
 const ASKED: Duration = Duration::from_secs(10);
 /// How long a reader waits for an index that is being read anew after a failure.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// The reason of a watch that nothing came from any more.
-const SILENT: &str = "silent";
-/// The reason of a break that only says how far back the server remembers.
-const EXPIRED: &str = "expired";
 
 /// How the watch is doing, for metrics and `check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,13 +68,6 @@ pub(super) struct Watch {
     heard: Mutex<Option<Instant>>,
     restarts: Mutex<BTreeMap<&'static str, u64>>,
     phase: Sender<Phase>,
-}
-
-/// Why the index must be read anew.
-struct Break {
-    reason: &'static str,
-    error: StoreError,
-    wait: Option<Duration>,
 }
 
 impl Watch {
@@ -146,7 +135,7 @@ impl Watch {
         loop {
             let broken = match at.seen_through().await {
                 Ok(lens) => self.follow(at, lens, &mut failures).await,
-                Err(error) => Break { reason: "schema", wait: busy(&error), error },
+                Err(error) => error.into(),
             };
             let wait = wait(failures, broken.wait);
             failures += 1;
@@ -304,57 +293,6 @@ impl Watch {
 
     fn mirror(&self) -> MutexGuard<'_, Mirror> {
         lock(&self.mirror)
-    }
-}
-
-impl Break {
-    fn new(reason: &'static str, message: &str) -> Self {
-        let error = StoreError::Unavailable(format!("the watch of the Hosts: {message}"));
-        Self { reason, error, wait: None }
-    }
-
-    fn unproven(message: &str) -> Self {
-        Self::new("unproven", message)
-    }
-}
-
-impl From<Trouble> for Break {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Cut(message) => Self::new("cut", &message),
-            Trouble::Silent => Self::new(SILENT, "nothing came from the server for too long"),
-            Trouble::Garbled(message) => Self::new("garbled", &message),
-        }
-    }
-}
-
-impl From<Refusal> for Break {
-    fn from(refusal: Refusal) -> Self {
-        let reason = match refusal.code {
-            410 => EXPIRED,
-            429 => "busy",
-            _ => "refused",
-        };
-        let wait = refusal.retry_after;
-        let error = Failure::Answer(refusal).error(Purpose::Read, "the watch of the Hosts");
-        Self { reason, error, wait }
-    }
-}
-
-impl From<Failure> for Break {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Answer(refusal) => refusal.into(),
-            Failure::Silence(message) => Self::new("unreachable", &message),
-            Failure::Overdue(_) => Trouble::Silent.into(),
-        }
-    }
-}
-
-const fn busy(error: &StoreError) -> Option<Duration> {
-    match error {
-        StoreError::Busy { retry_after, .. } => *retry_after,
-        _ => None,
     }
 }
 
