@@ -59,11 +59,14 @@ pub enum Answer<'a> {
 pub enum Judgement {
     /// There is evidence.
     Gone(Evidence),
-    /// It exists and is selected: the listing was not the whole truth.
+    /// It exists, is selected and should have been listed: the listing was not the whole truth.
     Inconsistent,
     /// No evidence, for this reason.
     Unconfirmed(&'static str),
 }
+
+/// A new machine may be missing from lists for a while: that tells nothing, neither of it nor of the listing.
+const TOO_YOUNG: Judgement = Judgement::Unconfirmed("too young to be missed");
 
 /// Whether `entry`, absent from what is wanted, is gone.
 #[must_use]
@@ -78,15 +81,19 @@ pub fn judge(
         Answer::Listed(machine) | Answer::Found(machine) if machine.life == Life::Terminated => {
             Judgement::Gone(Evidence::Terminated)
         }
-        Answer::Found(machine) if selector.matches(machine) => Judgement::Inconsistent,
+        Answer::Found(machine) if selector.matches(machine) => {
+            if entry.is_younger(settle, now) {
+                TOO_YOUNG
+            } else {
+                Judgement::Inconsistent
+            }
+        }
         // What the Host records was selected: then the machine changed. Else our configuration did.
         Answer::Listed(_) | Answer::Found(_) if entry.selected => {
             Judgement::Gone(Evidence::Deselected)
         }
         Answer::Listed(_) | Answer::Found(_) => Judgement::Gone(Evidence::SelectorChanged),
-        Answer::Missing if entry.is_younger(settle, now) => {
-            Judgement::Unconfirmed("too young to be missed")
-        }
+        Answer::Missing if entry.is_younger(settle, now) => TOO_YOUNG,
         Answer::Missing => Judgement::Gone(Evidence::Vanished),
         Answer::None => Judgement::Unconfirmed("the lookup gave no answer"),
     }

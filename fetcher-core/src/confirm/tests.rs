@@ -43,9 +43,10 @@ fn every_answer_has_its_judgement() {
     for selected in [true, false] {
         assert_eq!(judge_at(selected, Answer::Listed(&dead), 0), Judgement::Gone(Terminated));
         assert_eq!(judge_at(selected, Answer::Found(&dead), 0), Judgement::Gone(Terminated));
-        assert_eq!(judge_at(selected, Answer::Found(&prod), 0), Judgement::Inconsistent);
+        assert_eq!(judge_at(selected, Answer::Found(&prod), 599), TOO_YOUNG);
+        assert_eq!(judge_at(selected, Answer::Found(&prod), 600), Judgement::Inconsistent);
         assert_eq!(judge_at(selected, Answer::Missing, 600), Judgement::Gone(Vanished));
-        assert!(matches!(judge_at(selected, Answer::Missing, 599), Judgement::Unconfirmed(_)));
+        assert_eq!(judge_at(selected, Answer::Missing, 599), TOO_YOUNG);
         assert!(matches!(judge_at(selected, Answer::None, 9999), Judgement::Unconfirmed(_)));
     }
     for answer in [Answer::Listed(&dev), Answer::Found(&dev)] {
