@@ -15,7 +15,7 @@ use self::memo::Memo;
 use self::permitted::Permitted;
 use crate::apply::{Outcome, Writer};
 use crate::approve::{Approval, ApprovalError, checksum_of_all};
-use crate::brake::{Census, Policy};
+use crate::brake::Policy;
 use crate::config::Concurrency;
 use crate::contest::Memory;
 use crate::decide::Verb;
@@ -124,15 +124,12 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
             return Ok(report::suspended(served));
         }
         let prepared = self.prepare(served, now, watcher).await?;
-        if prepared.confirmed.counted() == 0 {
-            let permitted = Permitted::new(prepared, usize::MAX);
-            return Ok(self.carry_out(permitted, now, false, watcher).await);
-        }
-        let _alone = self.braking.lock().await;
-        let others = all.iter().filter(|other| other.source.name() != served.source.name());
-        let whole =
-            [prepared.census, self.census_of(others, now).await].into_iter().sum::<Census>();
-        let permitted = Permitted::new(prepared, whole.room_of_all(self.policy));
+        let _alone = match prepared.confirmed.counted() {
+            0 => None,
+            _ => Some(self.braking.lock().await),
+        };
+        let room = self.room_of_all(all, std::slice::from_ref(&prepared), now).await;
+        let permitted = Permitted::new(prepared, room);
         Ok(self.carry_out(permitted, now, false, watcher).await)
     }
 

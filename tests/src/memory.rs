@@ -185,6 +185,8 @@ pub struct Faults {
     pub conflicts: BTreeSet<usize>,
     /// Whether the store answers well and keeps no `hostname`.
     pub forgets_hostnames: bool,
+    /// Sources, by name, whose Hosts cannot be read as a whole.
+    pub unreadable: BTreeSet<Text>,
 }
 
 impl<S: HostStore> Faulty<S> {
@@ -236,6 +238,9 @@ fn dead() -> StoreError {
 
 impl<S: HostStore> HostStore for Faulty<S> {
     async fn observed(&self, source: &Source) -> Result<Arc<Index>, StoreError> {
+        if self.faults.unreadable.contains(source.name()) {
+            return Err(StoreError::Invalid("forbidden".to_owned()));
+        }
         if self.alive()? { self.inner.observed(source).await } else { Err(dead()) }
     }
 

@@ -37,6 +37,11 @@ impl Source {
         Self { provider, scope: scope.into(), name: name.into() }
     }
 
+    /// A source that is known by its name only, as the store tells it: enough to read its Hosts, too little to make one.
+    pub(crate) fn named(provider: &'static str, name: Text) -> Self {
+        Self { provider, scope: Text::default(), name }
+    }
+
     /// The infrastructure API: `aws`, `baremetal`, …
     #[must_use]
     pub const fn provider(&self) -> &'static str {

@@ -14,10 +14,10 @@ use crate::confirm::Mark;
 use crate::contest::Hold;
 use crate::decide::{Evidence, Verb};
 use crate::desired::Seen;
-use crate::machine::{Machine, Text};
+use crate::machine::{Machine, Source, Text};
 use crate::provider::{Provider, Served};
 use crate::selector::Selector;
-use crate::store::HostStore;
+use crate::store::{HostStore, StoreError};
 
 /// What is done in a round, once the brake has spoken.
 #[derive(Debug)]
@@ -30,32 +30,48 @@ pub(super) struct Permitted {
 }
 
 impl<P: Provider, S: HostStore> Engine<P, S> {
-    /// What sources of which nothing is planned tell the brake.
-    pub(super) async fn census_of(
+    /// How many marks may pass over all sources of the instance, of which these rounds are planned. None where a source
+    /// cannot be read: what was marked in it within the hour is not known then.
+    pub(super) async fn room_of_all(
         &self,
-        sources: impl Iterator<Item = &Served> + Send,
+        served: &[Served],
+        rounds: &[Prepared],
         now: Timestamp,
-    ) -> Census {
-        let mut whole = Census::default();
-        for served in sources {
-            // A source whose Hosts cannot be read counts as having none: the limit only gets lower.
-            if let Ok(index) = self.store.observed(&served.source).await {
-                whole = [whole, Census::of(&index, now)].into_iter().sum();
-            }
-        }
-        whole
-    }
-
-    /// How many marks may pass over all sources of a run: those that were not listed, or not asked, count as well.
-    async fn room_of_all(&self, served: &[Served], rounds: &[Prepared], now: Timestamp) -> usize {
+    ) -> usize {
         if rounds.iter().all(|round| round.confirmed.counted() == 0) {
             return usize::MAX;
         }
-        let listed: BTreeSet<&Text> = rounds.iter().map(|r| r.served.source.name()).collect();
-        let others = served.iter().filter(|other| !listed.contains(other.source.name()));
-        let whole: Census = rounds.iter().map(|round| round.census).sum();
-        let whole: Census = [whole, self.census_of(others, now).await].into_iter().sum();
-        whole.room_of_all(self.policy)
+        let planned = rounds.iter().map(|round| round.census);
+        match self.census_of_others(served, rounds, now).await {
+            Ok(others) => planned.chain([others]).sum::<Census>().room_of_all(self.policy),
+            Err(_) => 0,
+        }
+    }
+
+    /// What the sources of which nothing is planned tell the brake: those that were not listed, or not asked. Of one that
+    /// the store alone knows, because it could not be discovered or is configured no longer, only the marks count, never
+    /// its Hosts: the limit only gets lower by it.
+    async fn census_of_others(
+        &self,
+        served: &[Served],
+        rounds: &[Prepared],
+        now: Timestamp,
+    ) -> Result<Census, StoreError> {
+        let planned = rounds.iter().map(|round| round.served.source.name());
+        let mut known: BTreeSet<Text> = planned.cloned().collect();
+        let mut others = Census::default();
+        for Served { source, .. } in served {
+            if known.insert(source.name().clone()) {
+                let census = Census::of(&*self.store.observed(source).await?, now);
+                others = [others, census].into_iter().sum();
+            }
+        }
+        let provider = self.provider.name();
+        for name in self.store.unserved(provider, &known).await? {
+            let index = self.store.observed(&Source::named(provider, name)).await?;
+            others.recent += Census::of(&index, now).recent;
+        }
+        Ok(others)
     }
 
     /// The brake over all sources of a run, in the order of names, and what a person lets through of it.

@@ -4,8 +4,12 @@
 //! On the store in memory, which keeps the contract of all stores: thousands of rounds a second, every request
 //! counted. Time is a number here.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use fetcher_core::brake::Policy;
 use fetcher_core::machine::Life;
+use fetcher_core::report::RoundResult;
 use fetcher_core::round::Unwatched;
 use fetcher_tests::memory::Faults;
 use fetcher_tests::world::machine;
@@ -204,6 +208,46 @@ fn a_source_that_cannot_be_listed_counts_for_the_brake_all_the_same() {
         play.all(&[Step::Fails(1, true), Step::RemoveMany(2, 5)]).await;
         let (reports, _) = play.once().await;
         assert_eq!((reports[2].gone, reports[2].withheld), (0, 5));
+    });
+}
+
+/// Three sources with ten machines each; five of the first were marked just now, five of each other one have vanished.
+async fn five_marked_and_ten_vanished() -> Play {
+    let mut play = Play::new("env=prod", Policy::default());
+    let add = (0..3).flat_map(|s| (0..10).map(move |n| Step::Add(s, n)));
+    let lose = [Step::Round, Step::RemoveMany(0, 5), Step::Round];
+    play.all(&add.chain(lose).collect::<Vec<_>>()).await;
+    play.all(&[Step::RemoveMany(1, 5), Step::RemoveMany(2, 5)]).await;
+    play
+}
+
+#[test]
+fn what_was_marked_in_a_source_that_cannot_be_read_is_not_forgotten_by_the_brake() {
+    block(async {
+        let play = five_marked_and_ten_vanished().await;
+        let unreadable = BTreeSet::from([sources()[0].name().clone()]);
+        let faults = Faults { unreadable, ..Faults::default() };
+        let (reports, store) = play.once_with(faults).await;
+        assert_eq!(reports[0].result, RoundResult::Failed);
+        assert_eq!((reports[1].gone, reports[2].gone), (0, 0), "nobody knows how many may");
+        let (engine, served) = (play.engine(&store), play.world.served());
+        let round = engine.round(&served[1], &served, play.now, &Unwatched).await.unwrap();
+        assert_eq!((round.gone, round.withheld), (0, 5), "nor in a daemon");
+    });
+}
+
+#[test]
+fn what_was_marked_in_a_source_that_is_not_discovered_is_not_forgotten_by_the_brake() {
+    block(async {
+        let play = five_marked_and_ten_vanished().await;
+        play.world.with(|truth| truth.sources.remove(0));
+        let store = Arc::clone(&play.store);
+        let (engine, served) = (play.engine(&store), play.world.served());
+        let (reports, _) = play.once().await;
+        let gone: Vec<_> = reports.iter().map(|report| (report.gone, report.withheld)).collect();
+        assert_eq!(gone, [(0, 0), (5, 0), (0, 5)], "ten within the hour, not fifteen");
+        let round = engine.round(&served[1], &served, play.now, &Unwatched).await.unwrap();
+        assert_eq!((round.gone, round.withheld), (0, 5), "nor in a daemon that has just begun");
     });
 }
 
