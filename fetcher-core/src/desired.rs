@@ -130,9 +130,22 @@ pub fn wanted(
     style: &Style,
     lens: &Lens,
 ) -> Digest {
+    wanted_and_cut(source, machine, seen, style, lens).0
+}
+
+/// The same, and how many values are cut for it.
+#[must_use]
+pub fn wanted_and_cut(
+    source: &Source,
+    machine: &Machine,
+    seen: Seen,
+    style: &Style,
+    lens: &Lens,
+) -> (Digest, usize) {
     let labels = label_pairs(source, machine, style);
-    let (status, _) = status(machine, seen);
-    digest(labels.iter().map(|(key, value)| (&**key, *value)), &lens.known(&status))
+    let (status, cut) = status(machine, seen);
+    let labels = labels.iter().map(|(key, value)| (&**key, *value));
+    (digest(labels, &lens.known(&status)), cut)
 }
 
 /// The whole status of a machine that is there, after what was read of its Host before.

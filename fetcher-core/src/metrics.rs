@@ -74,8 +74,9 @@ impl Maker {
 }
 
 /// What core itself notes in a round; a provider may have reasons of its own.
-const NOTES: [&str; 8] = [
+const NOTES: [&str; 9] = [
     "contested",
+    "cut",
     "deleting",
     "failed",
     "foreign",

@@ -33,6 +33,19 @@ pub struct Plan {
     pub selected: usize,
     /// Hosts that are not ours to touch.
     pub left: Vec<(Text, Why)>,
+    /// What the bounds of a Host left no room for.
+    pub cut: Cut,
+}
+
+/// Values of wanted machines that are longer, or more, than a Host holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// How many values were cut or left out.
+    pub values: usize,
+    /// Of how many Hosts.
+    pub hosts: usize,
+    /// The first of these, in the order of names.
+    pub first: Option<Text>,
 }
 
 /// A change for a machine that is wanted.
@@ -73,6 +86,8 @@ pub struct Asked {
     pub host: Text,
     /// The digest that the Host must have; none where no such Host is wanted: not selected, or ended for good.
     pub digest: Option<Digest>,
+    /// How many of its values are cut to what a Host holds.
+    pub cut: usize,
 }
 
 /// What `source` asks of the store, machine by machine in the order of the listing. Nothing is written before all of it is
@@ -99,8 +114,9 @@ pub fn asked(source: &Source, machines: &[Machine], eyes: Eyes<'_>) -> Vec<Asked
 
 fn asked_for(source: &Source, machine: &Machine, eyes: Eyes<'_>) -> Asked {
     let is_wanted = machine.life == Life::Alive && eyes.lens.selector.matches(machine);
-    let wanted = || desired::wanted(source, machine, Seen::Listed, eyes.style, eyes.lens);
-    Asked { host: desired::name(source, machine), digest: is_wanted.then(wanted) }
+    let wanted = || desired::wanted_and_cut(source, machine, Seen::Listed, eyes.style, eyes.lens);
+    let (digest, cut) = is_wanted.then(wanted).unzip();
+    Asked { host: desired::name(source, machine), digest, cut: cut.unwrap_or(0) }
 }
 
 /// What there is to do, given all `machines` of a source, each id once, and what is `asked` for them.
@@ -108,9 +124,10 @@ fn asked_for(source: &Source, machine: &Machine, eyes: Eyes<'_>) -> Asked {
 pub fn plan(machines: &[Machine], asked: &[Asked], observed: &Index) -> Plan {
     let mut plan = Plan::default();
     let mut wanted = 0;
-    for (at, (machine, Asked { host, digest })) in machines.iter().zip(asked).enumerate() {
+    for (at, (machine, Asked { host, digest, cut })) in machines.iter().zip(asked).enumerate() {
         let Some(digest) = *digest else { continue };
         plan.selected += 1;
+        plan.cut.add(host, *cut);
         let entry = observed.hosts.get(host);
         wanted += usize::from(entry.is_some());
         let owner = |id: &Text| if *id == machine.id { Owner::Ours } else { Owner::Foreign };
@@ -129,6 +146,19 @@ pub fn plan(machines: &[Machine], asked: &[Asked], observed: &Index) -> Plan {
     plan.absent.sort_by(|a, b| a.host.cmp(&b.host));
     plan.left.sort_by(|a, b| a.0.cmp(&b.0));
     plan
+}
+
+impl Cut {
+    fn add(&mut self, host: &Text, values: usize) {
+        if values == 0 {
+            return;
+        }
+        self.values += values;
+        self.hosts += 1;
+        if self.first.as_ref().is_none_or(|first| host < first) {
+            self.first = Some(host.clone());
+        }
+    }
 }
 
 /// The present Hosts that no wanted machine accounts for.

@@ -101,6 +101,7 @@ async fn what_alerts_look_at_is_there_before_it_happens() {
     for begin in [
         "fetcher_notes_total{reason=\"inconsistent\"}",
         "fetcher_notes_total{reason=\"contested\"}",
+        "fetcher_notes_total{reason=\"cut\"}",
         "fetcher_round_failures_total{reason=\"inconsistent\"}",
     ] {
         assert_eq!(line(&text, begin), Some("0"), "{begin}\n{text}");

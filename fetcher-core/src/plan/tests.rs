@@ -122,6 +122,25 @@ fn a_plan_counts_every_machine_and_every_host_once() {
 }
 
 #[test]
+fn what_is_cut_of_wanted_machines_is_counted_and_the_first_host_of_it_named() {
+    let lens = Lens { schema: Schema::ours(), selector: "".parse().unwrap() };
+    let (style, source) = (Style::default(), Source::new("p", &["x"]));
+    let long = |id: &str, tags: usize| {
+        let mut machine = Machine { hostname: Some("x".repeat(400).into()), ..machine(id) };
+        (0..tags).for_each(|n| machine.tags.insert(format!("k{n}").into(), "v".into()));
+        machine
+    };
+    let ended = Machine { life: Life::Terminated, ..long("a", 401) };
+    let machines = [long("c", 401), machine("plain"), long("b", 0), ended];
+    let asked = asked(&source, &machines, Eyes { style: &style, lens: &lens });
+    let first = Some(desired::name(&source, &machine("b")));
+    assert_eq!(
+        plan(&machines, &asked, &Index::default()).cut,
+        Cut { values: 1 + (401 - 128) + 1, hosts: 2, first }
+    );
+}
+
+#[test]
 fn what_is_asked_is_in_the_order_of_the_listing_however_many_share_the_work() {
     let lens = Lens { schema: Schema::ours(), selector: "".parse().unwrap() };
     let (style, source) = (Style::default(), Source::new("p", &["x"]));

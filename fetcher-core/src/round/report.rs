@@ -9,6 +9,7 @@ use crate::confirm::Mark;
 use crate::contest::Hold;
 use crate::decide::{Verb, Why};
 use crate::machine::Text;
+use crate::plan::Cut;
 use crate::provider::Served;
 use crate::report::{ChangeReport, NoteReport, RoundResult, SourceReport};
 
@@ -154,6 +155,13 @@ fn notes(report: &mut SourceReport, permitted: &Permitted) {
     }
     for (reason, message) in &round.confirmed.notes {
         report.notes.push(note(reason, None, message.clone()));
+    }
+    let Cut { values, hosts, first } = &round.plan.cut;
+    if let Some(first) = first {
+        let message = format!(
+            "{values} values of {hosts} Hosts, this one the first, are longer, greater or more than a Host holds, and are cut"
+        );
+        report.notes.push(note("cut", Some(first), message));
     }
     for said in &round.listing.notes {
         report.notes.push(note(said.reason, None, said.message.clone()));

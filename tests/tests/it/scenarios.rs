@@ -94,6 +94,7 @@ scenarios! {
     what_is_being_deleted_or_unreadable_is_left_alone
     somebody_rewrites_a_host_again_and_again
     a_store_that_does_not_keep_what_it_was_sent
+    what_is_longer_than_a_host_holds
     a_source_that_is_no_longer_configured
     a_selector_that_was_edited
     a_crash_between_two_requests
