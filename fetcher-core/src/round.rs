@@ -194,7 +194,9 @@ impl<P: Provider, S: HostStore> Engine<P, S> {
         if !dry_run {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             for outcome in &outcomes {
-                if let (Some((wanted, answered)), Verb::Update) = (outcome.wrote, outcome.verb) {
+                // A Host that is made or comes back is nobody's rewrite: remembered only where it is not kept.
+                let matters = outcome.verb == Verb::Update || !report::is_kept(outcome);
+                if let Some((wanted, answered)) = outcome.wrote.filter(|_| matters) {
                     memory.wrote(&outcome.host, wanted, answered, now);
                 }
             }

@@ -13,6 +13,8 @@ use crate::plan::Cut;
 use crate::provider::Served;
 use crate::report::{ChangeReport, NoteReport, RoundResult, SourceReport};
 
+const NOT_KEPT: &str = "the store keeps other content than was sent";
+
 pub(super) fn suspended(served: &Served) -> SourceReport {
     ended(served.source.name(), RoundResult::Suspended)
 }
@@ -31,7 +33,7 @@ fn ended(name: &str, result: RoundResult) -> SourceReport {
 
 pub(super) fn complete(
     permitted: &Permitted,
-    outcomes: Vec<Outcome>,
+    mut outcomes: Vec<Outcome>,
     held: &[(Text, Hold)],
 ) -> SourceReport {
     let round = &permitted.prepared;
@@ -45,20 +47,10 @@ pub(super) fn complete(
         ..ended(round.served.source.name(), RoundResult::Complete)
     };
     let reasons = reasons(permitted);
+    // They ended in any order.
+    outcomes.sort_by(|a, b| a.host.cmp(&b.host));
     for outcome in outcomes {
-        report.conflicts += outcome.conflicts;
-        match outcome.end {
-            End::Done => {
-                count(&mut report, outcome.verb);
-                report.changes.push(change(outcome, &reasons));
-            }
-            End::Left(why) => leave(&mut report, &outcome.host, why),
-            End::Failed(ref error) => {
-                report.failed += 1;
-                let message = format!("{} failed: {error}", outcome.verb.as_str());
-                report.notes.push(note("failed", Some(&outcome.host), message));
-            }
-        }
+        tell(&mut report, outcome, &reasons);
     }
     report.changes.extend(permitted.permit.withheld.iter().map(withheld));
     report.changes.sort_by(|a, b| (&a.host, a.withheld).cmp(&(&b.host, b.withheld)));
@@ -73,17 +65,42 @@ pub(super) fn complete(
     report
 }
 
-/// The approval and the evidence of each mark that was let through.
-fn reasons(permitted: &Permitted) -> HashMap<&Text, (&'static str, Option<&str>)> {
+/// One task of the round, as it ended.
+fn tell(report: &mut SourceReport, outcome: Outcome, reasons: &Reasons<'_>) {
+    report.conflicts += outcome.conflicts;
+    match outcome.end {
+        End::Done => {
+            if !is_kept(&outcome) {
+                report.failed += 1;
+                report.notes.push(note("notKept", Some(&outcome.host), NOT_KEPT.to_owned()));
+            }
+            count(report, outcome.verb);
+            report.changes.push(change(outcome, reasons));
+        }
+        End::Left(why) => leave(report, &outcome.host, why),
+        End::Failed(ref error) => {
+            report.failed += 1;
+            let message = format!("{} failed: {error}", outcome.verb.as_str());
+            report.notes.push(note("failed", Some(&outcome.host), message));
+        }
+    }
+}
+
+/// Whether the store holds what was written as it was sent.
+pub(super) fn is_kept(outcome: &Outcome) -> bool {
+    outcome.wrote.is_none_or(|(wanted, answered)| wanted == answered)
+}
+
+/// The evidence and the approval of each mark that was let through, by its Host.
+type Reasons<'a> = HashMap<&'a Text, (&'static str, Option<&'a str>)>;
+
+fn reasons(permitted: &Permitted) -> Reasons<'_> {
     let passed = permitted.permit.pass.iter().map(|mark| (mark, None));
     let approved = permitted.approved.iter().map(|mark| (mark, permitted.approval.as_deref()));
     passed.chain(approved).map(|(mark, id)| (&mark.host, (mark.evidence.as_str(), id))).collect()
 }
 
-fn change(
-    outcome: Outcome,
-    reasons: &HashMap<&Text, (&'static str, Option<&str>)>,
-) -> ChangeReport {
+fn change(outcome: Outcome, reasons: &Reasons<'_>) -> ChangeReport {
     let mark = (outcome.verb == Verb::MarkGone).then(|| reasons.get(&outcome.host)).flatten();
     ChangeReport {
         verb: outcome.verb.as_str().to_owned(),
@@ -134,12 +151,10 @@ fn hold_note(host: &Text, hold: Hold) -> NoteReport {
                  look at its managedFields for who it is"
             ),
         ),
-        Hold::NotKept => note(
-            "notKept",
-            Some(host),
-            "the store keeps other content than was sent: left alone until either side changes"
-                .to_owned(),
-        ),
+        Hold::NotKept => {
+            let message = format!("{NOT_KEPT}: left alone until either side changes");
+            note("notKept", Some(host), message)
+        }
     }
 }
 
