@@ -1,7 +1,7 @@
 //! Approvals: how a person lets through what the brake withheld, by a checksum or by a plan.
 //!
-//! A checksum names one set of withheld Hosts exactly: if one more vanishes it matches no longer. A plan names Hosts.
-//! Either lets through only what is *still* withheld.
+//! A checksum names one set of withheld Hosts exactly: if one more vanishes it matches no longer. A plan names each mark
+//! for itself. Either lets through only what is *still* withheld: not what was back in between and vanished again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,8 @@ pub enum Approval {
     Plan {
         /// The plan's checksum: it goes onto the Hosts.
         id: String,
-        /// Names by source.
-        names: BTreeMap<String, BTreeSet<Text>>,
+        /// By source, the Hosts with the checksum of each one's mark.
+        marks: BTreeMap<String, BTreeMap<Text, String>>,
     },
 }
 
@@ -59,19 +59,24 @@ impl Approval {
         }
         let malformed = || ApprovalError::Malformed(text.chars().take(40).collect());
         let plan: RunReport = serde_json::from_str(text).map_err(|_| malformed())?;
-        let mut names: BTreeMap<String, BTreeSet<Text>> = BTreeMap::new();
-        for source in plan.sources {
-            let withheld = source.changes.into_iter().filter(|change| change.withheld);
-            names
-                .entry(source.source)
-                .or_default()
-                .extend(withheld.map(|change| Text::from(change.host)));
+        let id = plan.checksum;
+        let withheld = plan.sources.into_iter().flat_map(|source| {
+            let name = source.source;
+            let changes = source.changes.into_iter().filter(|change| change.withheld);
+            changes.map(move |change| (name.clone(), change))
+        });
+        let mut marks: BTreeMap<String, BTreeMap<Text, String>> = BTreeMap::new();
+        for (source, change) in withheld {
+            let Some(mark) = change.checksum else {
+                // Of a version that named Hosts alone: good for exactly what it was shown for.
+                return id.map(Self::Checksum).ok_or_else(malformed);
+            };
+            marks.entry(source).or_default().insert(change.host.into(), mark);
         }
-        names.retain(|_, names| !names.is_empty());
-        if names.is_empty() {
+        if marks.is_empty() {
             return Err(ApprovalError::Empty);
         }
-        Ok(Self::Plan { id: plan.checksum.ok_or_else(malformed)?, names })
+        Ok(Self::Plan { id: id.ok_or_else(malformed)?, marks })
     }
 
     /// What goes onto the Hosts that it lets through.
@@ -92,9 +97,10 @@ impl Approval {
     ) -> Result<BTreeMap<Text, BTreeSet<Text>>, ApprovalError> {
         let take = |source: &Text, of: &Withheld| (source.clone(), of.names().cloned().collect());
         match self {
-            Self::Plan { names, .. } => Ok(names
+            Self::Plan { marks, .. } => Ok(withheld
                 .iter()
-                .map(|(source, names)| (source.as_str().into(), names.clone()))
+                .filter_map(|(source, of)| Some((source, of, marks.get(&**source)?)))
+                .map(|(source, of, marks)| (source.clone(), of.still(marks)))
                 .collect()),
             Self::Checksum(id) if checksum_of_all(withheld).as_deref() == Some(id) => {
                 Ok(withheld.iter().map(|(source, of)| take(source, of)).collect())
@@ -131,8 +137,21 @@ impl Withheld {
         checksum(self.0.values())
     }
 
+    /// The checksum of the mark of this Host alone, none when it is not withheld.
+    #[must_use]
+    pub fn checksum_of(&self, host: &Text) -> Option<String> {
+        checksum(self.0.get(host).into_iter())
+    }
+
     fn names(&self) -> impl Iterator<Item = &Text> {
         self.0.keys()
+    }
+
+    /// The Hosts of these marks that are still the ones withheld.
+    fn still(&self, marks: &BTreeMap<Text, String>) -> BTreeSet<Text> {
+        let is_same =
+            |(host, mark): &(&Text, &String)| self.checksum_of(host).as_ref() == Some(mark);
+        marks.iter().filter(is_same).map(|(host, _)| host.clone()).collect()
     }
 }
 

@@ -90,6 +90,10 @@ pub struct ChangeReport {
     /// Whether the brake holds it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withheld: bool,
+    /// Over this mark alone, where the brake holds it: another one once the Host has been back in between. A plan approves
+    /// by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
     /// The approval it was let through by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,

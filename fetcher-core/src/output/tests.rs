@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::approve::Approval;
 use crate::report::{FieldChange, NoteReport};
 
 fn change(verb: &str, host: &str, reason: &str) -> ChangeReport {
@@ -42,7 +43,11 @@ fn full() -> RunReport {
                 ..change("gone", "aws-i-03", "Vanished")
             },
             change("return", "aws-i-04", "listed"),
-            ChangeReport { withheld: true, ..change("gone", "aws-i-05", "Deselected") },
+            ChangeReport {
+                withheld: true,
+                checksum: Some("0b8d11f6c4ae".into()),
+                ..change("gone", "aws-i-05", "Deselected")
+            },
         ],
         notes: vec![NoteReport {
             reason: "foreign".into(),
@@ -138,8 +143,15 @@ fn a_plan_for_a_pull_request() {
 #[test]
 fn what_programs_are_given_is_what_an_approval_reads() {
     let json = render(&full(), Output::Json);
-    let approval = crate::approve::Approval::parse(&json).unwrap();
-    assert_eq!(approval.id(), "51be07c2a9d3");
+    let approval = Approval::parse(&json).unwrap();
+    assert!(
+        matches!(approval, Approval::Plan { ref id, .. } if id == "51be07c2a9d3"),
+        "{approval:?}"
+    );
+    // A plan that names no marks is worth what its checksum is.
+    let of_hosts_alone = json.replace("\"checksum\": \"0b8d11f6c4ae\",", "");
+    let approval = Approval::parse(&of_hosts_alone).unwrap();
+    assert_eq!(approval, Approval::Checksum("51be07c2a9d3".to_owned()));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::RoundError;
 use super::permitted::Permitted;
 use crate::apply::{End, Outcome};
+use crate::approve::Withheld;
 use crate::confirm::Mark;
 use crate::contest::Hold;
 use crate::decide::{Verb, Why};
@@ -37,13 +38,14 @@ pub(super) fn complete(
     held: &[(Text, Hold)],
 ) -> SourceReport {
     let round = &permitted.prepared;
+    let marks = permitted.withheld().1;
     let mut report = SourceReport {
         listed: round.listing.machines.len(),
         selected: round.plan.selected,
         unchanged: round.plan.unchanged,
         withheld: permitted.permit.withheld.len(),
         unconfirmed: round.confirmed.unconfirmed.len(),
-        checksum: permitted.withheld().1.checksum(),
+        checksum: marks.checksum(),
         ..ended(round.served.source.name(), RoundResult::Complete)
     };
     let reasons = reasons(permitted);
@@ -52,7 +54,7 @@ pub(super) fn complete(
     for outcome in outcomes {
         tell(&mut report, outcome, &reasons);
     }
-    report.changes.extend(permitted.permit.withheld.iter().map(withheld));
+    report.changes.extend(permitted.permit.withheld.iter().map(|mark| withheld(mark, &marks)));
     report.changes.sort_by(|a, b| (&a.host, a.withheld).cmp(&(&b.host, b.withheld)));
     for (host, why) in &round.plan.left {
         leave(&mut report, host, *why);
@@ -108,16 +110,18 @@ fn change(outcome: Outcome, reasons: &Reasons<'_>) -> ChangeReport {
         approval: mark.and_then(|(_, approval)| approval.map(ToOwned::to_owned)),
         host: outcome.host.to_string(),
         withheld: false,
+        checksum: None,
         fields: outcome.fields,
     }
 }
 
-fn withheld(mark: &Mark) -> ChangeReport {
+fn withheld(mark: &Mark, marks: &Withheld) -> ChangeReport {
     ChangeReport {
         verb: Verb::MarkGone.as_str().to_owned(),
         host: mark.host.to_string(),
         reason: mark.evidence.as_str().to_owned(),
         withheld: true,
+        checksum: marks.checksum_of(&mark.host),
         ..ChangeReport::default()
     }
 }

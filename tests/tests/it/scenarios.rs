@@ -85,6 +85,7 @@ scenarios! {
     a_machine_comes_changes_goes_and_returns
     the_evidence_of_a_mark
     the_brake_withholds_and_a_person_approves
+    a_plan_that_is_used_twice
     a_slow_leak_is_stopped_within_the_hour
     half_of_a_listing_is_missing
     an_error_is_no_absence

@@ -8,7 +8,7 @@
 //! | `end S ID…`, `lose S ID…`, `hide ID…`, `show ID…` | they end for good, are gone, are left out of lists and back in them |
 //! | `listing S fails/works`, `lookup fails/lies/none/works`, `settle 10m` | how the provider behaves |
 //! | `wait 30m` | time goes by |
-//! | `once [--dry-run] [--short] [--approve shown/CHECKSUM]` | a run; `shown` is the checksum that the last one printed; in short without the changes |
+//! | `once [--dry-run] [--short] [--keep] [--approve shown/kept/CHECKSUM]` | a run; `shown` is the checksum that the last one printed, `kept` the plan of the last one that was to be kept; in short without the changes |
 //! | `crash N` | a run whose process dies after N requests |
 //! | `tick` | a round of each source by the daemon, which goes on living between two of them |
 //! | `forgetful` | from now on the store keeps no hostname |
@@ -56,6 +56,8 @@ pub(super) struct Scene<S: Stage> {
     daemon: Option<Process<S>>,
     /// The checksum that was printed last.
     shown: String,
+    /// The plan that was kept last, as JSON.
+    kept: String,
 }
 
 fn source(name: &str) -> Source {
@@ -99,6 +101,7 @@ impl<S: Stage> Scene<S> {
             forgets: false,
             daemon: None,
             shown: String::new(),
+            kept: String::new(),
         }
     }
 
@@ -135,15 +138,20 @@ impl<S: Stage> Scene<S> {
     }
 
     async fn once(&mut self, words: &[&str]) -> Result<String> {
-        let (mut options, mut short) = (RunOptions::default(), false);
+        let (mut options, mut short, mut keep) = (RunOptions::default(), false, false);
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
                 "--dry-run" => options.dry_run = true,
                 "--short" => short = true,
+                "--keep" => keep = true,
                 "--approve" => {
                     let id = words.next().context("--approve CHECKSUM")?;
-                    let id = if *id == "shown" { self.shown.as_str() } else { id };
+                    let id = match *id {
+                        "shown" => &self.shown,
+                        "kept" => &self.kept,
+                        checksum => checksum,
+                    };
                     options.approve = Some(Approval::parse(id)?);
                 }
                 other => bail!("{other} is no flag here"),
@@ -151,7 +159,12 @@ impl<S: Stage> Scene<S> {
         }
         let served = self.world.served();
         match self.process(None)?.once(&served, &options, self.now, &Unwatched).await {
-            Ok(report) => Ok(said(&self.said(&report), short)),
+            Ok(report) => {
+                if keep {
+                    self.kept = output::render(&report, Output::Json);
+                }
+                Ok(said(&self.said(&report), short))
+            }
             Err(error) => {
                 let error = error.to_string().replace(&self.shown, "<checksum>");
                 Ok(format!("{error}\nexit {}", exit::USAGE))
