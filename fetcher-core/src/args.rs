@@ -53,7 +53,7 @@ pub struct Common {
     /// Where Hosts are kept: file:PATH, kubernetes:NAMESPACE, or kubernetes:CONTEXT/NAMESPACE with --kubeconfig
     #[arg(long, value_name = "STORE", env = "FETCHER_STORE", global = true)]
     pub store: Option<StoreFlag>,
-    /// Kubeconfig file for --store kubernetes:CONTEXT/NAMESPACE
+    /// Kubeconfig file for --store kubernetes:CONTEXT/NAMESPACE, or in place of the one in the configuration file
     #[arg(long, value_name = "FILE", env = "FETCHER_KUBECONFIG", global = true)]
     pub kubeconfig: Option<PathBuf>,
     /// How log lines are written

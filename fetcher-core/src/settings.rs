@@ -115,10 +115,40 @@ fn store(file: Option<StoreConfig>, flags: &Common) -> Result<StoreConfig, Inval
             }))
         }
     };
-    if let StoreConfig::Kubernetes(config) = &store {
-        config.validate()?;
+    let store = match &flags.kubeconfig {
+        Some(kubeconfig) => by_kubeconfig(store, kubeconfig)?,
+        None => store,
+    };
+    match &store {
+        StoreConfig::Kubernetes(config) => config.validate()?,
+        StoreConfig::File(config) if config.path.as_os_str().is_empty() => {
+            return invalid("store.file.path is empty: give a file, like inventory.json");
+        }
+        StoreConfig::File(_) => {}
     }
     Ok(store)
+}
+
+/// The store with the kubeconfig of the flag in place of its own; refused where it has none, because Hosts would go
+/// elsewhere than its user thinks.
+fn by_kubeconfig(store: StoreConfig, kubeconfig: &Path) -> Result<StoreConfig, InvalidConfig> {
+    let goes = match store {
+        StoreConfig::Kubernetes(config) if config.kubeconfig.is_some() => {
+            let kubeconfig = Some(kubeconfig.to_owned());
+            return Ok(StoreConfig::Kubernetes(Box::new(KubernetesConfig {
+                kubeconfig,
+                ..*config
+            })));
+        }
+        StoreConfig::Kubernetes(config) => match &config.server {
+            Some(server) => format!("to the server {server} of the configuration"),
+            None => "to the cluster this runs in".to_owned(),
+        },
+        StoreConfig::File(config) => format!("into the file {}", config.path.display()),
+    };
+    invalid(format!(
+        "--kubeconfig is given, and Hosts go {goes}: add --store kubernetes:CONTEXT/NAMESPACE, or leave out --kubeconfig (and FETCHER_KUBECONFIG)"
+    ))
 }
 
 fn known_facts<A: App>(selector: &Selector) -> Result<(), InvalidConfig> {

@@ -64,6 +64,45 @@ fn a_context_by_flag_wants_its_kubeconfig() {
 }
 
 #[test]
+fn a_kubeconfig_by_flag_stands_in_place_of_the_one_of_the_file() {
+    let file =
+        "store: {kubernetes: {namespace: a, kubeconfig: /old, context: prod}}\nselector: ''\n";
+    let kubeconfig = Some(std::path::PathBuf::from("/new"));
+    for flags in [Common::default(), flags("kubernetes:b")] {
+        let flags = Common { kubeconfig: kubeconfig.clone(), ..flags };
+        let StoreConfig::Kubernetes(store) = settings(file, &flags).unwrap().store else {
+            panic!("another store");
+        };
+        assert_eq!(store.kubeconfig, kubeconfig, "{flags:?}");
+        assert_eq!(store.context.as_deref(), Some("prod"), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_kubeconfig_by_flag_is_refused_where_hosts_would_go_elsewhere() {
+    let server = format!("{CLUSTER}selector: ''\n");
+    let pod = "store: {kubernetes: {namespace: a}}\nselector: ''\n";
+    for (file, flags, place) in [
+        ("", Common::default(), "into the file inventory.json"),
+        ("", flags("file:b.json"), "into the file b.json"),
+        (&server, Common::default(), "to the server https://k:6443/"),
+        (&server, flags("kubernetes:b"), "to the server https://k:6443/"),
+        (pod, Common::default(), "to the cluster this runs in"),
+        ("selector: ''\n", flags("kubernetes:b"), "to the cluster this runs in"),
+    ] {
+        let flags = Common { kubeconfig: Some("/k".into()), ..flags };
+        let error = settings(file, &flags).unwrap_err();
+        assert!(error.contains(place) && error.contains("--store kubernetes:"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_without_a_name_is_refused() {
+    let error = settings("store: {file: {path: ''}}\n", &Common::default()).unwrap_err();
+    assert!(error.contains("store.file.path is empty"), "{error}");
+}
+
+#[test]
 fn what_can_never_match_is_refused() {
     let error = settings("selector: '@color=red'\n", &Common::default()).unwrap_err();
     assert!(error.contains("@color") && error.contains("@colour"), "{error}");
