@@ -21,11 +21,13 @@ use crate::store::any::AnyStore;
 use crate::store::kube::Mode;
 use crate::{admin, check, telemetry};
 
+mod attempt;
 mod course;
 mod health;
 mod once;
 mod serve;
 mod signals;
+mod summary;
 mod systemd;
 mod terminal;
 #[cfg(test)]

@@ -6,26 +6,23 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::hash::RandomState;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::attempt::{Ended, broke_off, failed, round};
 use super::course::{Course, Start, of_fetch, reason};
-use super::health::{Health, Pulse};
+use super::health::Health;
+use super::summary::Summary;
 use super::systemd;
 use crate::admin::{self, Shown};
 use crate::metrics::Metrics;
-use crate::output::Totals;
 use crate::provider::{Discovery, FetchError, Provider, Served};
-use crate::report::{RoundResult, RunReport, SourceReport};
-use crate::round::{Engine, RoundError};
+use crate::round::Engine;
 use crate::schedule::{Backoff, Outcome, Schedule, Ticks, offset};
 use crate::store::any::AnyStore;
 use crate::telemetry;
@@ -48,10 +45,10 @@ pub struct Instance<P> {
 }
 
 /// What the loop shares with its tasks.
-struct Shared<P> {
-    engine: Engine<P, AnyStore>,
+pub(super) struct Shared<P> {
+    pub(super) engine: Engine<P, AnyStore>,
     metrics: Metrics,
-    health: Health,
+    pub(super) health: Health,
     places: Arc<Semaphore>,
 }
 
@@ -67,15 +64,6 @@ impl<P: Provider> Shown for Shared<P> {
     }
 }
 
-/// A round that has ended.
-struct Ended {
-    served: Served,
-    tick: Instant,
-    result: Result<SourceReport, RoundError>,
-    took: Duration,
-    pages: usize,
-}
-
 struct Loop<P> {
     shared: Arc<Shared<P>>,
     schedule: Schedule,
@@ -88,10 +76,7 @@ struct Loop<P> {
     discover_at: Option<Instant>,
     discovery_backoff: Backoff,
     stopping: watch::Sender<bool>,
-    /// Of the rounds that ended since the last summary, without their changes.
-    since: Vec<SourceReport>,
-    unserved: Vec<String>,
-    look_for_unserved: bool,
+    summary: Summary,
     is_ready: bool,
 }
 
@@ -121,9 +106,7 @@ pub async fn serve<P: Provider>(instance: Instance<P>, stop: impl Future<Output 
         discover_at: None,
         discovery_backoff: Backoff::new(),
         stopping: watch::Sender::new(false),
-        since: Vec::new(),
-        unserved: Vec::new(),
-        look_for_unserved: false,
+        summary: Summary::default(),
         is_ready: false,
     };
     daemon.run(&mut ticks, stop).await;
@@ -159,11 +142,10 @@ impl<P: Provider> Loop<P> {
             let shared = Arc::clone(&self.shared);
             self.discovery.spawn(async move { super::discover(&*shared.engine.provider).await });
         }
-        let period = self.schedule.period();
         let due: Vec<_> = self
             .courses
             .values_mut()
-            .filter_map(|course| Some((course.served.clone(), course.tick(tick, period)?)))
+            .filter_map(|course| Some((course.served.clone(), course.tick(tick)?)))
             .collect();
         for (served, start) in due {
             self.begin(served, start, tick);
@@ -207,11 +189,11 @@ impl<P: Provider> Loop<P> {
         let mut next = None;
         let mut failures = u32::from(error.is_some());
         if let Some(course) = self.courses.get_mut(&name) {
-            next = course.ended(tick, error, period);
+            next = course.ended(tick, Instant::now(), error, period);
             failures = course.failures();
         }
         let reason = error.map(reason);
-        let mut report = result.unwrap_or_else(|error| failed(&name, &error));
+        let report = result.unwrap_or_else(|error| failed(&name, &error));
         self.shared.health.ended(&name, Instant::now());
         self.shared.metrics.pages(pages);
         if self.courses.contains_key(&name) {
@@ -219,8 +201,7 @@ impl<P: Provider> Loop<P> {
             self.shared.metrics.observe(&report, reason.as_deref(), failures, took, now);
         }
         telemetry::ended(&report, took, false);
-        report.changes = Vec::new();
-        self.since.push(report);
+        self.summary.add(report);
         if let Some(start) = next {
             let tick = match start {
                 Start::InPlace(tick) => tick,
@@ -236,11 +217,10 @@ impl<P: Provider> Loop<P> {
 
     /// An answer to which sources there are: those that are new begin at once.
     fn discovered(&mut self, answer: Result<Discovery, FetchError>) {
-        let (wait, discovery) = match answer {
+        let (outcome, discovery) = match answer {
             Ok(discovery) => {
-                let first = discovery.failed.first().map(|(_, error)| of_fetch(error));
-                let outcome = first.unwrap_or(Outcome::Well);
-                (self.discovery_backoff.after(outcome, self.schedule.period()), Some(discovery))
+                let gravest = discovery.failed.iter().map(|(_, error)| of_fetch(error)).max();
+                (gravest.unwrap_or(Outcome::Well), Some(discovery))
             }
             Err(error) => {
                 let message = error.to_string();
@@ -249,10 +229,16 @@ impl<P: Provider> Loop<P> {
                     reason = error.reason(),
                     "The provider did not say which sources there are: the last answer stays"
                 );
-                (self.discovery_backoff.after(of_fetch(&error), self.schedule.period()), None)
+                (of_fetch(&error), None)
             }
         };
-        let wait = if wait.is_zero() { DISCOVERY } else { wait.min(DISCOVERY) };
+        let wait = self.discovery_backoff.after(outcome, self.schedule.period());
+        let wait = match outcome {
+            Outcome::Well => DISCOVERY,
+            Outcome::Failed(asked) => wait.min(DISCOVERY).max(asked.unwrap_or_default()),
+            // In full, like a source that is refused: so that nobody's account is locked.
+            Outcome::Denied => wait,
+        };
         self.discover_at = Some(Instant::now() + wait);
         let failed = discovery.as_ref().map_or(1, |discovery| discovery.failed.len());
         let success = (failed == 0).then(crate::clock::now);
@@ -263,7 +249,9 @@ impl<P: Provider> Loop<P> {
         self.shared.metrics.discovered(&served, failed, success);
         self.shared.health.discovered(served);
         self.shared.health.keep_awaiting(|source| self.courses.contains_key(source));
-        self.look_for_unserved |= failed == 0;
+        if failed == 0 {
+            self.summary.look_for_unserved();
+        }
         self.beat();
     }
 
@@ -294,12 +282,11 @@ impl<P: Provider> Loop<P> {
         if !discovery.failed.is_empty() {
             self.courses.append(&mut known);
         }
-        let period = self.schedule.period();
         let new: Vec<_> = self
             .courses
             .values_mut()
             .filter(|course| course.is_new())
-            .filter_map(|course| Some((course.served.clone(), course.tick(now, period)?)))
+            .filter_map(|course| Some((course.served.clone(), course.tick(now)?)))
             .collect();
         for (served, start) in new {
             self.begin(served, start, now);
@@ -308,33 +295,8 @@ impl<P: Provider> Loop<P> {
 
     /// One line on all rounds that ended since the last one.
     async fn summarise(&mut self) {
-        if self.since.is_empty() {
-            return;
-        }
-        if std::mem::take(&mut self.look_for_unserved) {
-            self.find_unserved().await;
-        }
-        let sources = std::mem::take(&mut self.since);
-        let report = RunReport { sources, ..RunReport::default() };
-        let totals = Totals::of(&report.sources);
-        systemd::status(&format!(
-            "{} sources, {} failed; {}",
-            report.sources.len(),
-            totals.failed_sources,
-            totals.words()
-        ));
-        telemetry::summary(&report);
-    }
-
-    async fn find_unserved(&mut self) {
-        let served: Vec<_> = self.courses.values().map(|course| course.served.clone()).collect();
-        let reports = self.shared.engine.unserved(&served).await;
-        let names: Vec<_> = reports.iter().map(|report| report.source.clone()).collect();
-        self.shared.metrics.unserved(&names);
-        for report in reports.iter().filter(|report| !self.unserved.contains(&report.source)) {
-            telemetry::ended(report, Duration::ZERO, false);
-        }
-        self.unserved = names;
+        let served = self.courses.values().map(|course| &course.served);
+        self.summary.say(&self.shared.engine, &self.shared.metrics, served).await;
     }
 
     fn beat(&mut self) {
@@ -380,41 +342,5 @@ impl<P: Provider> Loop<P> {
         }
         super::close(&*self.shared.engine.provider).await;
         tracing::info!("Stopped");
-    }
-}
-
-/// One round, watched, that never breaks the loop.
-fn round<P: Provider>(
-    shared: Arc<Shared<P>>,
-    served: Served,
-    all: Vec<Served>,
-    tick: Instant,
-) -> BoxFuture<'static, Ended> {
-    let began = Instant::now();
-    let pulse = Arc::new(Pulse::default());
-    shared.health.began(served.source.name(), Arc::clone(&pulse), began);
-    let now = crate::clock::now();
-    async move {
-        let round = shared.engine.round(&served, &all, now, &*pulse);
-        let result = AssertUnwindSafe(round).catch_unwind().await;
-        let result = result.unwrap_or_else(|_| Err(RoundError::Fetch(broke_off())));
-        let pages = pulse.pages.read().0;
-        Ended { served, tick, result, took: began.elapsed(), pages }
-    }
-    .boxed()
-}
-
-fn broke_off() -> FetchError {
-    FetchError::unavailable(
-        "the work broke off by a bug of this program: please report it with the log",
-    )
-}
-
-fn failed(source: &str, error: &RoundError) -> SourceReport {
-    SourceReport {
-        source: source.to_owned(),
-        result: RoundResult::Failed,
-        error: Some(error.to_string()),
-        ..SourceReport::default()
     }
 }

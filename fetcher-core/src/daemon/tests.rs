@@ -23,6 +23,9 @@ struct Puppet {
     fetches: AtomicUsize,
     under_way: AtomicUsize,
     most: AtomicUsize,
+    /// When it was asked for its sources; refused where `refuse` says so.
+    asked: Mutex<Vec<tokio::time::Instant>>,
+    refuse: Mutex<Option<FetchError>>,
 }
 
 fn source(name: &str) -> Source {
@@ -35,6 +38,10 @@ impl Provider for Arc<Puppet> {
     }
 
     async fn sources(&self) -> Result<Discovery, FetchError> {
+        self.asked.lock().unwrap().push(tokio::time::Instant::now());
+        if let Some(error) = self.refuse.lock().unwrap().clone() {
+            return Err(error);
+        }
         let sources = self.sources.lock().unwrap().clone();
         let served =
             |name: &&str| Served { source: source(name), settings: std::sync::Arc::default() };
@@ -202,4 +209,35 @@ async fn a_client_that_says_nothing_does_not_hold_up_the_others_or_the_end() {
     until("ready", || async { daemon.get("/readyz").await.0 == 200 }).await;
     assert_eq!(daemon.get("/nothing").await.0, 404);
     assert!(daemon.end().await < Duration::from_secs(5));
+}
+
+/// After how many minutes a daemon asks for the sources, where every answer is `error`, within three hours.
+async fn discovers(error: FetchError, schedule: &str) -> Vec<u64> {
+    let puppet = Arc::new(Puppet { refuse: Mutex::new(Some(error)), ..Puppet::default() });
+    let daemon = start(&puppet, schedule).await;
+    let three_hours = Duration::from_secs(3 * 3600);
+    let _ = tokio::time::timeout(three_hours, std::future::pending::<()>()).await;
+    daemon.ended.abort();
+    let asked = puppet.asked.lock().unwrap();
+    asked.iter().map(|time| (*time - asked[0]).as_secs() / 60).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_are_not_shown_again_and_again_to_ask_for_the_sources() {
+    let denied = discovers(FetchError::denied("the token is not known"), "every 30s").await;
+    assert!((5..=6).contains(&denied[1]), "{denied:?}");
+    let waits: Vec<_> = denied.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (wait, least) in waits.iter().zip([5, 10, 20, 40, 60]) {
+        assert!((least..=least + 1).contains(wait), "{waits:?}");
+    }
+    assert_eq!(denied.len(), 6, "{denied:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_how_long_to_wait_is_not_asked_for_the_sources_before() {
+    let busy = FetchError::throttled("busy", Some(Duration::from_secs(15 * 60)));
+    let busy = discovers(busy, "every 30s").await;
+    assert!(busy.windows(2).all(|pair| pair[1] - pair[0] >= 15), "{busy:?}");
+    let down = discovers(FetchError::unavailable("down"), "every 1h").await;
+    assert_eq!(down, [0, 60, 120], "no tick is left out for what is asked every ten minutes");
 }

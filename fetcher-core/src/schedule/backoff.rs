@@ -9,8 +9,8 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// After credentials were refused, at first and at the most.
 const DENIED: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(3600));
 
-/// How a round ended, as far as the next one depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a round ended, as far as the next one depends on it; the gravest is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// Well, or for a reason that asking the provider again at the usual time does not make worse.
     Well,
