@@ -110,14 +110,16 @@ async fn run_once<A: App>(args: Args<A::Flags>) -> Result<u8, InvalidConfig> {
     let (settings, provider, log) = build::<A>(args)?;
     telemetry::init(log);
     let options = once::options(&run)?;
+    let signals = signals::Signals::listen()?;
     let store = AnyStore::open(&settings.store, A::NAME, settings.selector, Mode::Once).await?;
     once::announce(A::NAME, &store);
     let provider = Arc::new(provider);
     let (style, policy) = (settings.style, settings.policy);
     let mut engine = Engine::new(Arc::clone(&provider), Arc::new(store), style, policy);
     engine.concurrency = settings.concurrency;
-    let report = once::once(&engine, &options, run.exit_code).await;
-    close(&*provider).await;
+    let work = once::once(&engine, &options, run.exit_code);
+    let report = once::under(signals.first(), signals.second(), work, &*provider).await;
+    let Some(report) = report else { return Ok(exit::FAILED) };
     let report = report.map_err(|error| InvalidConfig(format!("--approve: {error}")))?;
     print(&crate::output::render(&report, run.output.unwrap_or_default()));
     Ok(report.exit_code)
@@ -147,7 +149,7 @@ async fn run_daemon<A: App>(args: Args<A::Flags>) -> Result<u8, InvalidConfig> {
     tokio::select! {
         () = serve(instance, signals.first()) => Ok(exit::IN_SYNC),
         () = signals.second() => {
-            tracing::warn!("Second signal: rounds are abandoned, the next ones will repair what is half done");
+            signals::abandoned();
             Ok(exit::FAILED)
         }
     }

@@ -1,5 +1,6 @@
 //! One run over all sources, as a person or a CI job asks for it.
 
+use std::future::Future;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -14,6 +15,8 @@ use crate::store::HostStore;
 use crate::store::any::AnyStore;
 use crate::{exit, telemetry};
 
+use super::serve::FINISHING;
+use super::signals;
 use super::terminal::Terminal;
 
 /// The largest plan that is read for an approval, in bytes.
@@ -93,6 +96,50 @@ pub(super) async fn once<P: Provider, S: HostStore>(
     }
     telemetry::summary(&report);
     Ok(report)
+}
+
+/// `work` under signals, and the provider's leave after it. At the `first` the work may go on for a while and is then
+/// given up, at the `second` all is given up at once; then there is no outcome, and what is half done the next run
+/// repairs.
+pub(super) async fn under<T>(
+    first: impl Future<Output = ()>,
+    second: impl Future<Output = ()>,
+    work: impl Future<Output = T>,
+    provider: &impl Provider,
+) -> Option<T> {
+    let all = async {
+        let done = unless_late(first, work).await;
+        super::close(provider).await;
+        done
+    };
+    tokio::select! {
+        done = all => done,
+        () = second => {
+            signals::abandoned();
+            None
+        }
+    }
+}
+
+async fn unless_late<T>(
+    first: impl Future<Output = ()>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => return Some(done),
+        () = first => {}
+    }
+    // A warning, because it is all that a person at a terminal sees of it.
+    tracing::warn!(
+        seconds = FINISHING.as_secs(),
+        "Stopping: the run has these seconds to end, a second signal ends it at once"
+    );
+    let done = super::within(FINISHING, work).await;
+    if done.is_none() {
+        tracing::warn!("The run is abandoned, the next one will repair what is half done");
+    }
+    done
 }
 
 fn nothing(provider: &str, error: FetchError) -> Discovery {

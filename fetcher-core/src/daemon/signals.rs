@@ -1,4 +1,4 @@
-//! The signals that end a daemon: the first lets rounds finish, the second does not.
+//! The signals that end a daemon, or a run: the first lets rounds finish, the second does not.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -41,6 +41,13 @@ impl Signals {
     pub(super) fn second(&self) -> impl Future<Output = ()> + Send + 'static {
         come(self.0.clone(), 2)
     }
+}
+
+/// Says what the second one does.
+pub(super) fn abandoned() {
+    tracing::warn!(
+        "Second signal: rounds are abandoned, the next ones will repair what is half done"
+    );
 }
 
 async fn come(mut counted: watch::Receiver<usize>, times: usize) {

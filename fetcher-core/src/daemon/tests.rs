@@ -26,6 +26,7 @@ struct Puppet {
     /// When it was asked for its sources; refused where `refuse` says so.
     asked: Mutex<Vec<tokio::time::Instant>>,
     refuse: Mutex<Option<FetchError>>,
+    closed: AtomicUsize,
 }
 
 fn source(name: &str) -> Source {
@@ -69,6 +70,10 @@ impl Provider for Arc<Puppet> {
 
     async fn lookup(&self, _: &Source, _: &[Text]) -> Result<Lookup, FetchError> {
         Ok(Lookup::Unsupported)
+    }
+
+    async fn close(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -240,4 +245,26 @@ async fn who_says_how_long_to_wait_is_not_asked_for_the_sources_before() {
     assert!(busy.windows(2).all(|pair| pair[1] - pair[0] >= 15), "{busy:?}");
     let down = discovers(FetchError::unavailable("down"), "every 1h").await;
     assert_eq!(down, [0, 60, 120], "no tick is left out for what is asked every ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_may_end_after_the_first_signal_and_is_given_up_at_the_deadline() {
+    use std::future::{pending, ready};
+    let puppet = Arc::new(Puppet::default());
+    let closed = || puppet.closed.load(Ordering::SeqCst);
+    let begun = tokio::time::Instant::now();
+    let nearly = async {
+        let late = serve::FINISHING - Duration::from_secs(1);
+        tokio::time::timeout(late, pending::<()>()).await.is_err()
+    };
+    assert_eq!(once::under(ready(()), pending(), nearly, &puppet).await, Some(true));
+    assert_eq!((begun.elapsed().as_secs() + 1, closed()), (serve::FINISHING.as_secs(), 1));
+
+    let begun = tokio::time::Instant::now();
+    assert_eq!(once::under(ready(()), pending(), pending::<()>(), &puppet).await, None);
+    assert_eq!((begun.elapsed().as_secs(), closed()), (serve::FINISHING.as_secs(), 2));
+
+    let begun = tokio::time::Instant::now();
+    assert_eq!(once::under(ready(()), ready(()), pending::<()>(), &puppet).await, None);
+    assert_eq!(begun.elapsed().as_secs(), 0, "the second signal ends it at once");
 }

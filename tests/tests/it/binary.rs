@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use fetcher_tests::fetcher::Fetcher;
 use fetcher_tests::kubeconfig::CONTEXT;
+use fetcher_tests::leash::Leashed;
 use fetcher_tests::plane::Plane;
 use fetcher_tests::poll::poll_until;
 use fetcher_tests::ports;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -213,18 +215,68 @@ async fn a_daemon_becomes_ready_goes_on_and_ends_with_sigterm() -> Result<()> {
     Ok(())
 }
 
+/// The section of a NetBox that takes the request and never answers, so that no attempt ends.
+fn netbox(bench: &Bench, silent: &tokio::net::TcpListener) -> Result<String> {
+    std::fs::write(bench.path("token"), "0123456789abcdef0123456789abcdef01234567")?;
+    let url = format!("http://{}", silent.local_addr()?);
+    Ok(format!(
+        "\nbaremetal:\n  sources:\n  - netbox: {{name: slow, url: '{url}', token: {{file: token}}}}\n"
+    ))
+}
+
+/// A run with `--once` that waits for its provider, after it has heard the first SIGTERM; and what the provider holds.
+async fn waiting_run(bench: &Bench) -> Result<(Leashed, tokio::net::TcpStream)> {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    std::fs::write(bench.path("fleet.yaml"), netbox(bench, &silent)?)?;
+    let fetcher = bench.fetcher.clone().env("FETCHER_FILE", "");
+    let running = fetcher.start(&["--once", "--config", "fleet.yaml"]).await?;
+    let asked = tokio::time::timeout(SOON, silent.accept()).await;
+    let (mut held, _) = asked.with_context(|| running.stderr())??;
+    tokio::time::timeout(SOON, held.read(&mut [0; 4096])).await??;
+    running.signal(Signal::TERM)?;
+    poll_until("the first signal is heard", SOON, async || {
+        Ok(running.stderr().contains("Stopping").then_some(()))
+    })
+    .await?;
+    Ok((running, held))
+}
+
+#[tokio::test]
+async fn a_run_ends_after_sigterm_with_its_report() -> Result<()> {
+    let bench = Bench::new(1)?;
+    let (mut running, mut held) = waiting_run(&bench).await?;
+    let refused = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    held.write_all(refused).await?;
+    // Without an answer it would be given up, without a report.
+    let ended = running.ended(SOON).await?;
+    assert_eq!(ended.code, Some(1), "{}", running.stderr());
+    assert!(
+        running.stdout().contains("slow") && running.stdout().contains("401"),
+        "{}",
+        running.stdout()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_aborts_a_run() -> Result<()> {
+    let bench = Bench::new(1)?;
+    let (mut running, _held) = waiting_run(&bench).await?;
+    running.signal(Signal::TERM)?;
+    // A single signal would let the run finish, for 20 seconds.
+    let ended = running.ended(Duration::from_secs(15)).await?;
+    assert_eq!(ended.code, Some(1), "{}", running.stderr());
+    assert!(running.stdout().is_empty(), "{}", running.stdout());
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_daemon_is_not_ready_before_the_first_attempt_and_a_second_signal_aborts_it() -> Result<()>
 {
     let bench = Bench::new(1)?;
     let port = daemon(bench.dir.path(), "every 1h")?;
-    // A provider that takes the request and never answers: no attempt ends.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let netbox = format!(
-        "\nbaremetal:\n  sources:\n  - netbox: {{name: slow, url: 'http://{}', token: {{file: token}}}}\n",
-        silent.local_addr()?
-    );
-    std::fs::write(bench.path("token"), "0123456789abcdef0123456789abcdef01234567")?;
+    let netbox = netbox(&bench, &silent)?;
     let text = std::fs::read_to_string(bench.path("fleet.yaml"))? + &netbox;
     std::fs::write(bench.path("fleet.yaml"), text)?;
     let fetcher = bench.fetcher.clone().env("FETCHER_FILE", "");
