@@ -76,12 +76,13 @@ async fn run<A: App>(args: Args<A::Flags>) -> Result<u8, InvalidConfig> {
             Ok(exit::IN_SYNC)
         }
         Some(Command::Check) => {
-            let (findings, code) = check::run::<A>(args).await;
+            let (findings, code) = Box::pin(check::run::<A>(args)).await;
             print(&findings);
             Ok(code)
         }
-        None if args.run.once => run_once::<A>(args).await,
-        None => run_daemon::<A>(args).await,
+        // In boxes, because the futures of a provider are nested nearly as deep as the compiler goes.
+        None if args.run.once => Box::pin(run_once::<A>(args)).await,
+        None => Box::pin(run_daemon::<A>(args)).await,
     }
 }
 
@@ -117,7 +118,7 @@ async fn run_once<A: App>(args: Args<A::Flags>) -> Result<u8, InvalidConfig> {
     let (style, policy) = (settings.style, settings.policy);
     let mut engine = Engine::new(Arc::clone(&provider), Arc::new(store), style, policy);
     engine.concurrency = settings.concurrency;
-    let work = once::once(&engine, &options, run.exit_code);
+    let work = Box::pin(once::once(&engine, &options, run.exit_code));
     let report = once::under(signals.first(), signals.second(), work, &*provider).await;
     let Some(report) = report else { return Ok(exit::FAILED) };
     let report = report.map_err(|error| InvalidConfig(format!("--approve: {error}")))?;
