@@ -5,8 +5,6 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use crate::app::{App, InvalidConfig};
 
 mod document;
@@ -83,13 +81,4 @@ fn strict() -> serde_saphyr::Options {
             max_nodes: 100_000,
         },
     }
-}
-
-/// A value that is written as text, by its `FromStr`.
-pub(crate) fn text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }

@@ -13,7 +13,7 @@ use super::{Concurrency, Labels, Log, StoreConfig};
 use crate::app::App;
 use crate::brake::Policy;
 use crate::schedule::Schedule;
-use crate::selector::Selector;
+use crate::selector::{Selector, SelectorError};
 
 /// The configuration file of one instance. What it leaves out is none here, where flags may still say it.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl<'de, A: App> Visitor<'de> for TopLevel<A> {
         while let Some(key) = map.next_key_seed(Key::<A>(PhantomData))? {
             match key {
                 "schedule" => config.schedule = Some(map.next_value()?),
-                "selector" => config.selector = Some(map.next_value::<FromText<_>>()?.0),
+                "selector" => config.selector = Some(map.next_value::<Wanted>()?.0),
                 "store" => config.store = Some(map.next_value()?),
                 "labels" => config.labels = map.next_value()?,
                 "gone" => config.gone = map.next_value()?,
@@ -127,12 +127,12 @@ impl<A: App> Visitor<'_> for Key<A> {
     }
 }
 
-/// A value that is written as text, by its `FromStr`.
-struct FromText<T>(T);
+struct Wanted(Selector);
 
-impl<'de, T: std::str::FromStr<Err: fmt::Display>> Deserialize<'de> for FromText<T> {
+impl<'de> Deserialize<'de> for Wanted {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::text(deserializer).map(Self)
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|error: SelectorError| de::Error::custom(error.in_line()))
     }
 }
 

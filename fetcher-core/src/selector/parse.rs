@@ -15,6 +15,18 @@ pub struct SelectorError {
     at: usize,
 }
 
+impl SelectorError {
+    /// The same in one line, for where no caret can stand under the place.
+    pub(crate) fn in_line(&self) -> String {
+        let Self { expected, text, at } = self;
+        let before: String = text.chars().take(*at).collect();
+        match before.as_str() {
+            "" => format!("{expected} at its beginning"),
+            before => format!("{expected} at character {}, after `{before}`", at + 1),
+        }
+    }
+}
+
 /// Characters that end a word outside quotes.
 const SPECIAL: &[char] = &[',', '=', '!', '(', ')', '\'', '"'];
 

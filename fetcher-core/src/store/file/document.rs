@@ -73,6 +73,12 @@ impl Document {
                 path.display()
             ))
         };
+        // A reader that takes a list for an object would speak of itself.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(damaged(
+                "it begins with `[`, and an object of the kind List is wanted".to_owned(),
+            ));
+        }
         let list: List<'_> =
             serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         if &*list.kind != "List" {

@@ -111,6 +111,8 @@ async fn what_is_no_list_of_named_objects_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inventory.json");
     for (content, message) in [
+        ("[]", "it begins with `[`, and an object of the kind List is wanted"),
+        (r#"["List", []]"#, "it begins with `[`, and an object of the kind List is wanted"),
         (r#"{"kind":"Host","items":[]}"#, "its kind is \"Host\", not \"List\""),
         (r#"{"kind":"List","items":[{"metadata":{}}]}"#, "items[0]: missing field `name`"),
         (
