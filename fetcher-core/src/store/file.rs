@@ -82,7 +82,7 @@ impl FileStore {
     pub async fn check(self: &Arc<Self>) -> Result<String, StoreError> {
         let document = self.read().await?;
         let this = Arc::clone(self);
-        blocking(move || disk::Lock::take(&this.path).map(drop)).await?;
+        blocking(move || disk::Lock::take(&this.path, disk::PATIENCE).map(drop)).await?;
         Ok(format!("{} holds {} Hosts", self.path.display(), document.len()))
     }
 
@@ -257,7 +257,7 @@ fn commit(
     cached: Option<(disk::Stamp, Arc<Document>)>,
     writes: Vec<Swap>,
 ) -> Result<Committed, StoreError> {
-    let _lock = disk::Lock::take(path)?;
+    let _lock = disk::Lock::take(path, disk::PATIENCE)?;
     let (mut stamp, mut document) = load(path, cached)?;
     let mut next = Document::clone(&document);
     let results: Vec<_> =

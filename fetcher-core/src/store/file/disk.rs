@@ -2,12 +2,19 @@
 //!
 //! Blocking calls; `file.rs` keeps them off the runtime's threads. It knows nothing of the content.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::store::StoreError;
+
+/// How long somebody may hold the lock without writing the file: the longest commit is a tenth of it, and `apply`
+/// takes a store that says nothing for 60 s for dead.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// How soon the lock is tried again: less than lies between two commits of a process that has nothing else to do.
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// What tells one version of the file from another: every replacement is another inode at another time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,17 +82,54 @@ pub(super) fn replace(
 pub(super) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl Lock {
-    /// Waits for the lock and takes it.
-    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+    /// Waits for the lock and takes it; an error if the file stays as it is for `patience` meanwhile. Who holds the
+    /// lock and does write is waited for.
+    pub(super) fn take(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let lock = with_suffix(&path, ".lock");
-        let take = || {
-            let file = File::options().create(true).append(true).open(&lock)?;
-            file.lock()?;
-            Ok(Self(file))
-        };
-        take().map_err(|error| failed("lock", &lock, &error))
+        let options = File::options().create(true).append(true).open(&lock);
+        let file = options.map_err(|error| failed("lock", &lock, &error))?;
+        let mut standstill = Standstill { stamp: Stamp::of(&path)?, since: Instant::now() };
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::Error(error)) => return Err(failed("lock", &lock, &error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if standstill.lasts(Stamp::of(&path)?, Instant::now()) >= patience {
+                return Err(held(&path, &lock));
+            }
+            pause();
+        }
     }
+}
+
+/// Since when the file has been as it is.
+struct Standstill {
+    stamp: Stamp,
+    since: Instant,
+}
+
+impl Standstill {
+    fn lasts(&mut self, stamp: Stamp, now: Instant) -> Duration {
+        if stamp != self.stamp {
+            *self = Self { stamp, since: now };
+        }
+        now.duration_since(self.since)
+    }
+}
+
+fn held(path: &Path, lock: &Path) -> StoreError {
+    StoreError::Unavailable(format!(
+        "{} is locked by another process ({}): wait for it, or end it",
+        path.display(),
+        lock.display()
+    ))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a lock of files tells nobody when it is given back")]
+fn pause() {
+    std::thread::sleep(AGAIN);
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -108,4 +152,54 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> StoreError {
         _ => "",
     };
     StoreError::Invalid(format!("cannot {what} {}: {error}{remedy}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_lock_that_another_process_holds_is_told_and_waited_for_no_longer_than_it_is_worth() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inventory.json");
+        let other = Lock::take(&path, LONG).unwrap();
+        let error = Lock::take(&path, Duration::from_millis(20)).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        assert!(
+            text.contains("inventory.json is locked by another process")
+                && text.contains("inventory.json.lock"),
+            "{text}"
+        );
+        drop(other);
+        Lock::take(&path, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_given_back_is_taken_by_who_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inventory.json");
+        let other = Lock::take(&path, LONG).unwrap();
+        let taken = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Lock::take(&path, LONG));
+            drop(other);
+            waiting.join().unwrap()
+        });
+        taken.unwrap();
+    }
+
+    #[test]
+    fn who_holds_the_lock_and_writes_is_given_all_the_time_anew() {
+        let begin = Instant::now();
+        let at = |second| begin + Duration::from_secs(second);
+        let stamp = |inode| Stamp(Some((1, inode, 1, 1, 1)));
+        let mut standstill = Standstill { stamp: Stamp(None), since: begin };
+        assert_eq!(standstill.lasts(Stamp(None), at(19)), Duration::from_secs(19));
+        assert_eq!(standstill.lasts(stamp(1), at(21)), Duration::ZERO);
+        assert_eq!(standstill.lasts(stamp(1), at(40)), Duration::from_secs(19));
+        assert_eq!(standstill.lasts(stamp(2), at(41)), Duration::ZERO);
+        assert_eq!(standstill.lasts(stamp(2), at(61)), Duration::from_secs(20));
+    }
 }
