@@ -151,7 +151,7 @@ pub enum StoreError {
     /// This object is refused as it is (400, 403, 422): no retry in this round.
     #[error("{0}")]
     Refused(String),
-    /// The store asks for patience (429, 5xx), and its own retries are used up.
+    /// The store asks for patience (429, 5xx), for more of it than there is.
     #[error("{message}")]
     Busy {
         /// What it said.

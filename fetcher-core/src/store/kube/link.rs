@@ -25,10 +25,14 @@ use crate::app::InvalidConfig;
 const LOOK: Duration = Duration::from_secs(5);
 /// One attempt, its answer read.
 const ATTEMPT: Duration = Duration::from_secs(30);
-/// All attempts at one request and the waiting between them.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest time to wait for one more attempt, whatever is asked for.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// When the last attempt at one request begins at the latest: `apply` takes a store that says nothing for 60 s for dead.
+const PATIENCE: Duration = Duration::from_secs(50);
+/// The first wait, doubled with each attempt; and the least, whatever a server asks for.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// The longest time that a server may ask for; what is more is taken as this.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// How far those that were told the same are spread at most.
+const SPREAD: Duration = Duration::from_secs(5);
 /// The largest answer that is read: a page of the largest Hosts is a tenth of it.
 const LARGEST: usize = 256 << 20;
 
@@ -253,9 +257,9 @@ async fn whole(body: Body) -> Result<Bytes, Failure> {
 
 /// How long to wait before attempt `attempt + 1`: as told, else longer and longer; never all at the same moment.
 pub(super) fn wait(attempt: u32, told: Option<Duration>) -> Duration {
-    let own = Duration::from_millis(200) * 2_u32.pow(attempt.min(6));
-    let base = told.unwrap_or(own).min(LONGEST_WAIT);
-    base + base.mul_f64(jitter() / 2.0)
+    let own = FIRST_WAIT * 2_u32.pow(attempt.min(6));
+    let base = told.map_or(own, |told| told.clamp(FIRST_WAIT, LONGEST_WAIT));
+    base + (base / 2).min(SPREAD).mul_f64(jitter())
 }
 
 /// Evenly spread from 0 to 1.
@@ -267,4 +271,23 @@ fn jitter() -> f64 {
 #[expect(clippy::disallowed_methods, reason = "the store waits as the apiserver asks it to")]
 pub(super) async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_asks_for_is_waited_for_and_never_for_ever() {
+        for told in [1, 40, 300].map(Duration::from_secs) {
+            let waits = wait(0, Some(told));
+            assert!(waits >= told && waits <= told + SPREAD, "{told:?}: {waits:?}");
+        }
+        assert!(wait(0, Some(Duration::MAX)) <= LONGEST_WAIT + SPREAD);
+        assert!(
+            wait(0, Some(Duration::ZERO)) >= FIRST_WAIT,
+            "a server must not be asked without a pause"
+        );
+        assert!(wait(100, None) <= Duration::from_secs(20));
+    }
 }

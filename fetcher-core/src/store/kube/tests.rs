@@ -173,6 +173,21 @@ async fn a_busy_server_is_waited_for_as_it_asks_and_then_the_write_is_made() {
 }
 
 #[tokio::test]
+async fn a_server_that_asks_for_more_patience_than_there_is_is_left_alone_at_once() {
+    let fake = Fake::new().await;
+    let to = format!("{HOSTS}/a");
+    let busy = status(429, "too many requests").insert_header("retry-after", "3600");
+    Mock::given(method("GET")).and(path(&to)).respond_with(busy).mount(&fake.server).await;
+    let error = fake.store(Mode::Once).await.get("a").await.unwrap_err();
+    let hour = Some(Duration::from_secs(3600));
+    assert!(
+        matches!(error, StoreError::Busy { retry_after, .. } if retry_after == hour),
+        "{error:?}"
+    );
+    assert_eq!(fake.requests(&to).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_stale_write_is_a_conflict_and_is_not_sent_again() {
     let fake = Fake::new().await;
     let to = format!("{HOSTS}/a/status");
