@@ -148,7 +148,7 @@ pub enum StoreError {
     /// The object has changed, or one of that name exists, or it is gone: read it and decide again.
     #[error("{0}")]
     Conflict(String),
-    /// This object is refused as it is (400, 403, 422): no retry in this round.
+    /// This object is refused as it is (400, 403, 413, 422): no retry in this round.
     #[error("{0}")]
     Refused(String),
     /// The store asks for patience (429, 5xx), for more of it than there is.

@@ -119,7 +119,9 @@ impl Failure {
             }
             (409, _) => StoreError::Conflict(message),
             (404, Purpose::Write) if !refusal.is_unknown_kind() => StoreError::Conflict(message),
-            (400 | 403 | 422, Purpose::Create | Purpose::Write) => StoreError::Refused(message),
+            (401 | 404, _) | (_, Purpose::Read) => StoreError::Invalid(message),
+            // 413 and the like as well as 400, 403 and 422: the next object may be taken.
+            (400..=499, Purpose::Create | Purpose::Write) => StoreError::Refused(message),
             _ => StoreError::Invalid(message),
         }
     }
@@ -259,9 +261,14 @@ mod tests {
             (400, Write, "refused"),
             (403, Write, "refused"),
             (422, Create, "refused"),
+            (413, Create, "refused"),
+            (413, Write, "refused"),
+            (413, Read, "invalid"),
+            (302, Write, "invalid"),
             (403, Read, "invalid"),
             (400, Read, "invalid"),
             (401, Write, "invalid"),
+            (401, Create, "invalid"),
             (429, Write, "busy"),
             (500, Create, "busy"),
             (503, Read, "busy"),

@@ -1,4 +1,5 @@
-//! Requests to one apiserver: deadlines, patience with 429 and 5xx, and credentials that change under way.
+//! Requests to one apiserver: deadlines, patience with 429 and 5xx, a second connection where one broke, and
+//! credentials that change under way.
 //!
 //! Not what is asked and not what an answer means. A rotated certificate, key, token, authority or kubeconfig is
 //! taken up by making a new client when a file's content has changed; requests under way end on the old one.
@@ -41,6 +42,8 @@ pub(super) struct Link {
     config: KubernetesConfig,
     agent: String,
     now: Mutex<Now>,
+    /// Requests whose connections broke together open one client anew.
+    leaving: tokio::sync::Mutex<()>,
 }
 
 /// The client in use, and what it was made of.
@@ -87,7 +90,12 @@ impl Link {
         agent: &str,
     ) -> Result<Self, InvalidConfig> {
         let now = Now::from(access::open(config, agent).await?);
-        Ok(Self { config: config.clone(), agent: agent.to_owned(), now: Mutex::new(now) })
+        Ok(Self {
+            config: config.clone(),
+            agent: agent.to_owned(),
+            now: Mutex::new(now),
+            leaving: tokio::sync::Mutex::default(),
+        })
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -95,12 +103,19 @@ impl Link {
     }
 
     /// Sends the request, again and again while the server is busy, and reads the answer.
+    ///
+    /// Once more where the connection broke, which says little of the server: it may have done as it was asked
+    /// already, and then what is written conditionally, or created, comes back as a conflict.
     pub(super) async fn send(&self, call: &Call) -> Result<Bytes, Failure> {
         let give_up = Instant::now() + PATIENCE;
-        let (mut attempt, mut refreshed) = (0, false);
+        let (mut attempt, mut refreshed, mut broke) = (0, false, false);
         loop {
             let refusal = match self.attempt(call).await {
                 Err(Failure::Answer(refusal)) => refusal,
+                Err(Failure::Silence(_)) if !broke => {
+                    broke = true;
+                    continue;
+                }
                 other => return other,
             };
             if refusal.is_busy() {
@@ -130,13 +145,12 @@ impl Link {
             }
             Err(Failure::Answer(Refusal::new(head.status, &head.headers, &body)))
         };
-        match tokio::time::timeout(ATTEMPT, answer).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.leave(&client).await;
-                Err(Failure::Overdue(ATTEMPT))
-            }
+        let ended = tokio::time::timeout(ATTEMPT, answer).await;
+        let ended = ended.unwrap_or(Err(Failure::Overdue(ATTEMPT)));
+        if matches!(ended, Err(Failure::Silence(_) | Failure::Overdue(_))) {
+            self.leave(&client).await;
         }
+        ended
     }
 
     /// Sends the request once, and hands out the answer to be read as it comes.
@@ -175,6 +189,7 @@ impl Link {
 
     /// The same, if nobody has done it since this client was taken.
     async fn leave(&self, client: &Arc<Client>) {
+        let _one = self.leaving.lock().await;
         if Arc::ptr_eq(client, &self.now().client) {
             self.open_anew().await;
         }

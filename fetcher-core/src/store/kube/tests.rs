@@ -12,6 +12,8 @@ use super::*;
 use crate::machine::Source;
 use crate::observed::Standing;
 
+mod broken;
+
 const HOSTS: &str = "/apis/inventory.fetcher.dev/v1/namespaces/ns/hosts";
 const OPENAPI: &str = "/openapi/v3/apis/inventory.fetcher.dev/v1";
 
