@@ -3,7 +3,6 @@
 //!
 //! It makes no plan and knows no brake: what comes here is permitted.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -20,8 +19,12 @@ use crate::observed::{Entry, Read};
 use crate::store::{HostStore, NewHost, Part, StoreError, Stored};
 
 mod diff;
+mod patience;
 mod task;
+#[cfg(test)]
+mod tests;
 
+use patience::Patience;
 pub use task::{End, Outcome, Target, Task};
 
 /// How often one Host is tried in a round.
@@ -49,16 +52,17 @@ pub struct Writer<'a, S> {
 impl<S: HostStore> Writer<'_, S> {
     /// Carries out all tasks, as many at once as there are slots. `done` hears of every end.
     pub async fn carry_out(&self, tasks: &[Task<'_>], done: impl Fn(&Outcome)) -> Vec<Outcome> {
-        let down = AtomicBool::new(false);
+        let patience = Patience::new(self.store.in_flight());
         let mut outcomes = Vec::with_capacity(tasks.len());
         // Filled by hand: a stream of a borrowing closure cannot be sent to another thread.
         let mut waiting = tasks.iter();
         let first = waiting.by_ref().take(self.store.in_flight());
-        let mut running: FuturesUnordered<_> = first.map(|task| self.one(task, &down)).collect();
+        let mut running: FuturesUnordered<_> =
+            first.map(|task| self.one(task, &patience)).collect();
         loop {
             match tokio::time::timeout(STANDSTILL, running.next()).await {
                 Ok(Some(outcome)) => {
-                    running.extend(waiting.next().map(|task| self.one(task, &down)));
+                    running.extend(waiting.next().map(|task| self.one(task, &patience)));
                     done(&outcome);
                     outcomes.push(outcome);
                 }
@@ -79,24 +83,18 @@ impl<S: HostStore> Writer<'_, S> {
         outcomes
     }
 
-    async fn one(&self, task: &Task<'_>, down: &AtomicBool) -> Outcome {
+    async fn one(&self, task: &Task<'_>, patience: &Patience) -> Outcome {
         let mut outcome = Outcome::new(task.verb, task.host.clone());
         // Closed by nobody.
         let _slot = self.slots.acquire().await;
-        if down.load(Ordering::Relaxed) {
-            let error = "not tried: the store failed for another Host a moment ago";
+        if patience.is_over() {
+            let error = "not tried: the store failed for other Hosts a moment ago";
             outcome.end = End::Failed(StoreError::Unavailable(error.to_owned()));
             return outcome;
         }
-        outcome.end = match self.attempts(task, &mut outcome).await {
-            Ok(end) => end,
-            Err(error) => {
-                if matches!(error, StoreError::Unavailable(_) | StoreError::Invalid(_)) {
-                    down.store(true, Ordering::Relaxed);
-                }
-                End::Failed(error)
-            }
-        };
+        let end = self.attempts(task, &mut outcome).await;
+        patience.heard(end.as_ref().err());
+        outcome.end = end.unwrap_or_else(End::Failed);
         outcome
     }
 

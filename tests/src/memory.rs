@@ -187,6 +187,8 @@ pub struct Faults {
     pub forgets_hostnames: bool,
     /// Sources, by name, whose Hosts cannot be read as a whole.
     pub unreadable: BTreeSet<Text>,
+    /// Hosts whose requests are never answered, and do not reach the store.
+    pub unanswered: BTreeSet<Text>,
 }
 
 impl<S: HostStore> Faulty<S> {
@@ -215,11 +217,20 @@ impl<S: HostStore> Faulty<S> {
         }
     }
 
+    fn answers(&self, name: &str) -> Result<(), StoreError> {
+        match self.faults.unanswered.contains(name) {
+            true => Err(StoreError::Unavailable("no answer".to_owned())),
+            false => Ok(()),
+        }
+    }
+
     async fn change(
         &self,
+        name: &str,
         work: impl Future<Output = Result<Stored, StoreError>> + Send,
     ) -> Result<Stored, StoreError> {
         let alive = self.alive()?;
+        self.answers(name)?;
         let number = self.writes.fetch_add(1, Ordering::SeqCst);
         if !alive && !self.faults.answer_lost {
             return Err(dead());
@@ -245,19 +256,24 @@ impl<S: HostStore> HostStore for Faulty<S> {
     }
 
     async fn get(&self, name: &str) -> Result<Option<Stored>, StoreError> {
-        if self.alive()? { self.inner.get(name).await } else { Err(dead()) }
+        if !self.alive()? {
+            return Err(dead());
+        }
+        self.answers(name)?;
+        self.inner.get(name).await
     }
 
     async fn create(&self, host: &NewHost) -> Result<Stored, StoreError> {
-        self.change(self.inner.create(host)).await
+        self.change(&host.name, self.inner.create(host)).await
     }
 
     async fn write(&self, read: &Stored, part: Part<'_>) -> Result<Stored, StoreError> {
         if let (true, Part::Status(status)) = (self.faults.forgets_hostnames, part) {
             let less = HostStatus { hostname: None, ..status.clone() };
-            return self.change(self.inner.write(read, Part::Status(&less))).await;
+            let work = self.inner.write(read, Part::Status(&less));
+            return self.change(&read.name, work).await;
         }
-        self.change(self.inner.write(read, part)).await
+        self.change(&read.name, self.inner.write(read, part)).await
     }
 
     async fn unserved(

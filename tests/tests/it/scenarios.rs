@@ -96,6 +96,7 @@ scenarios! {
     somebody_rewrites_a_host_again_and_again
     a_store_that_does_not_keep_what_it_was_sent
     what_is_longer_than_a_host_holds
+    a_host_that_the_store_never_answers_for
     a_source_that_is_no_longer_configured
     a_selector_that_was_edited
     a_crash_between_two_requests

@@ -12,6 +12,7 @@
 //! | `crash N` | a run whose process dies after N requests |
 //! | `tick` | a round of each source by the daemon, which goes on living between two of them |
 //! | `forgetful` | from now on the store keeps no hostname |
+//! | `unanswered HOST…` | from now on the store answers no request for these Hosts; without any, all again |
 //! | `set HOST path=json…`, `delete HOST` | somebody else changes an object, or makes it; removes it |
 //! | `hosts`, `cat HOST` | the inventory in short; one object, without revision, id and names of versions |
 //!
@@ -53,6 +54,7 @@ pub(super) struct Scene<S: Stage> {
     selector: String,
     policy: Policy,
     forgets: bool,
+    unanswered: BTreeSet<Text>,
     daemon: Option<Process<S>>,
     /// The checksum that was printed last.
     shown: String,
@@ -99,6 +101,7 @@ impl<S: Stage> Scene<S> {
             selector: String::new(),
             policy: Policy::default(),
             forgets: false,
+            unanswered: BTreeSet::new(),
             daemon: None,
             shown: String::new(),
             kept: String::new(),
@@ -119,20 +122,26 @@ impl<S: Stage> Scene<S> {
             "wait" => self.now += time(rest.first().context("wait TIME")?)?,
             "selector" => rest.join(" ").clone_into(&mut self.selector),
             "forgetful" => self.forgets = true,
+            "unanswered" => self.unanswered = rest.iter().map(|name| (*name).into()).collect(),
             "brake" => {
                 let [fraction, floor] = rest else { bail!("brake FRACTION FLOOR") };
                 self.policy = Policy { max_fraction: fraction.parse()?, floor: floor.parse()? };
             }
             _ => self.world.with(|truth| turn(truth, verb, rest))?,
         }
-        if matches!(*verb, "selector" | "forgetful" | "brake") {
+        if matches!(*verb, "selector" | "forgetful" | "unanswered" | "brake") {
             self.daemon = None;
         }
         Ok(String::new())
     }
 
     fn process(&self, dies_after: Option<usize>) -> Result<Process<S>> {
-        let faults = Faults { dies_after, forgets_hostnames: self.forgets, ..Faults::default() };
+        let faults = Faults {
+            dies_after,
+            forgets_hostnames: self.forgets,
+            unanswered: self.unanswered.clone(),
+            ..Faults::default()
+        };
         let store = Faulty::new(Arc::new(self.stage.open(&self.selector)?), faults);
         Ok(Engine::new(Arc::clone(&self.world), Arc::new(store), Style::default(), self.policy))
     }
