@@ -99,8 +99,9 @@ impl<S: HostStore> Writer<'_, S> {
     }
 
     async fn attempts(&self, task: &Task<'_>, outcome: &mut Outcome) -> Result<End, StoreError> {
-        // A create is a bet that the name is free: the plan has just seen that it is.
-        let mut create = task.verb == Verb::Create;
+        // A create is a bet that the name is free: the source has no Host of that name. Whether another has one is
+        // told by the attempt, which a dry run does not make.
+        let mut create = task.verb == Verb::Create && !self.dry_run;
         loop {
             match self.attempt(task, create, outcome).await {
                 Err(StoreError::Conflict(why)) if outcome.conflicts + 1 >= ATTEMPTS => {

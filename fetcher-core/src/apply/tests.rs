@@ -161,3 +161,16 @@ async fn what_a_person_must_put_right_is_not_asked_of_the_store_again_and_again(
     create(&store, 100, false).await;
     assert_eq!(store.asked(), ["create h0"]);
 }
+
+#[tokio::test]
+async fn a_dry_run_finds_out_that_a_name_is_taken_and_writes_nothing() {
+    let mut store = Moody::new(4, |_| None);
+    store.foreign.insert("h1".into());
+    let outcomes = create(&store, 3, true).await;
+    let left: Vec<_> = outcomes.iter().filter(|o| o.end == End::Left(Why::Foreign)).collect();
+    assert_eq!(left.iter().map(|o| &*o.host).collect::<Vec<_>>(), ["h1"]);
+    assert_eq!(done(&outcomes), 2);
+    let mut asked = store.asked();
+    asked.sort();
+    assert_eq!(asked, ["get h0", "get h1", "get h2"]);
+}
