@@ -19,7 +19,7 @@ pub(crate) const HOST_ATTRIBUTES: &str = "id,guid,name,hostname,ipaddress,ipmi_a
 
 /// The attributes of a manager that are asked for.
 pub(crate) const MANAGER_ATTRIBUTES: &str =
-    "id,name,last_refresh_date,last_refresh_status,last_refresh_error";
+    "id,name,type,last_refresh_date,last_refresh_status,last_refresh_error";
 
 /// One page of a collection.
 #[derive(Debug, Deserialize)]
@@ -159,6 +159,9 @@ pub(crate) struct Hypervisor {
 pub(crate) struct Manager {
     #[serde(default)]
     pub(crate) name: Option<String>,
+    /// Its class: `ManageIQ::Providers::Vmware::InfraManager`.
+    #[serde(default, rename = "type")]
+    pub(crate) class: Option<String>,
     #[serde(default)]
     pub(crate) last_refresh_date: Option<String>,
     #[serde(default)]

@@ -8,6 +8,7 @@ use fetcher_core::config::GoneOverride;
 use fetcher_core::http::HttpSettings;
 use fetcher_core::provider::Expect;
 use fetcher_core::secret::SecretRef;
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -55,6 +56,11 @@ pub struct Appliance {
     #[serde(default = "page_size")]
     #[schemars(range(min = 10, max = 1000))]
     pub page_size: usize,
+    /// How old the last refresh of a manager may be, by the appliance's word, before its VMs are noted as stale: `24h`.
+    // Its schema asks for ISO 8601 alone, which nobody writes.
+    #[serde(default = "refresh_max_age")]
+    #[schemars(with = "String")]
+    pub refresh_max_age: SignedDuration,
     /// What a listing of VMs must hold to be believed.
     #[serde(default)]
     pub expect: Expect,
@@ -75,6 +81,10 @@ const fn yes() -> bool {
 
 const fn page_size() -> usize {
     PAGE_SIZE
+}
+
+const fn refresh_max_age() -> SignedDuration {
+    SignedDuration::from_hours(24)
 }
 
 /// The flags of fetcher-cloudforms.
@@ -171,6 +181,7 @@ fn described(
             hypervisors: false,
             push_down: true,
             page_size: PAGE_SIZE,
+            refresh_max_age: refresh_max_age(),
             expect: Expect::default(),
             gone: GoneOverride::default(),
             suspend: false,
@@ -191,6 +202,11 @@ fn checked(appliance: Appliance) -> Result<Config, InvalidConfig> {
     if !(10..=PAGE_SIZE).contains(&appliance.page_size) {
         return Err(InvalidConfig(format!(
             "pageSize of appliance {name} must be between 10 and {PAGE_SIZE}"
+        )));
+    }
+    if !appliance.refresh_max_age.is_positive() {
+        return Err(InvalidConfig(format!(
+            "refreshMaxAge of appliance {name} must be more than nothing: 24h"
         )));
     }
     if appliance.username.trim().is_empty() || appliance.username.contains(':') {
@@ -279,6 +295,7 @@ mod tests {
         assert!(error(json!({"name": "DC 1"})).contains("DC 1"));
         assert!(error(json!({"name": "a/hypervisors"})).contains("cannot name"));
         assert!(error(json!({"pageSize": 5000})).contains("pageSize of appliance dc1"));
+        assert!(error(json!({"refreshMaxAge": "0s"})).contains("refreshMaxAge of appliance dc1"));
         assert!(error(json!({"username": "a:b"})).contains("colon"));
         assert!(error(json!({"url": "cf"})).contains("url of appliance dc1"));
         assert!(error(json!({"passwort": {"env": "X"}})).contains("passwort"));

@@ -1,14 +1,17 @@
 //! fetcher-cloudforms: the VMs of CloudForms and ManageIQ appliances for the host inventory.
 //!
-//! In the order data flows: `config` says what to ask, `provider` asks with a `session`, a `collection` is read whole
-//! by `paging`, `api` is the wire, `map` makes machines of it.
+//! In the order data flows: `config` says what to ask, `provider` asks with a `session`, `push_down` narrows what is
+//! asked for, a `collection` is read whole by `paging`, `api` is the wire, `map` makes machines of it, `freshness` says
+//! how old they are.
 
 mod api;
 mod collection;
 pub mod config;
+mod freshness;
 mod map;
 mod paging;
 pub mod provider;
+mod push_down;
 #[doc(hidden)]
 pub mod recorded;
 mod session;

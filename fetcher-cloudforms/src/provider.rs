@@ -1,4 +1,4 @@
-//! The appliances: which sources they are, what is pushed down to them, how fresh they say their data is.
+//! The appliances: which sources they are, what a round asks of each, what `check` says of them.
 //!
 //! Not the reading of a collection (`collection`), the session (`session`) or the mapping (`map`).
 
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetcher_core::app::InvalidConfig;
+use fetcher_core::clock;
 use fetcher_core::http::{Http, HttpOptions};
 use fetcher_core::machine::{Source, Text};
-use fetcher_core::printable::printable;
 use fetcher_core::provider::{
     self, Discovery, Expect, Fetch, FetchError, Finding, Listing, Lookup, Note, Served,
     SourceSettings,
@@ -16,10 +16,11 @@ use fetcher_core::provider::{
 use fetcher_core::selector::{Key, Selector, Test};
 use futures::future::join_all;
 
-use crate::api::{Hypervisor, MANAGER_ATTRIBUTES, Manager, Named, Page, Vm};
-use crate::collection::Reading;
-use crate::config::{Config, PAGE_SIZE};
+use crate::api::{Hypervisor, Named, Page, Vm};
+use crate::collection::{Reading, Resource};
+use crate::config::Config;
 use crate::session::Session;
+use crate::{freshness, push_down};
 
 /// The word for this infrastructure API.
 pub(crate) const NAME: &str = "cloudforms";
@@ -61,14 +62,15 @@ impl Cloudforms {
 }
 
 /// How this API wants to be asked: 300 requests in five minutes from one address, 5 logins in 20 seconds, and a 429
-/// that does not say how long; a page of VMs with computed attributes can take a minute.
+/// that does not say how long; a page of VMs with computed attributes can take a minute. The three waits together are at
+/// least 24.5 s, half of 7 + 14 + 28 s when chance makes them short: more than the window of the logins.
 fn options(config: &Config) -> Result<HttpOptions, InvalidConfig> {
     HttpOptions {
         requests_per_second: 0.8,
         burst: 55,
         concurrency: 4,
         attempts: 4,
-        backoff: Duration::from_secs(3),
+        backoff: Duration::from_secs(7),
         timeout: Duration::from_secs(90),
         deadline: Duration::from_secs(180),
         ..HttpOptions::new(config.url.clone())
@@ -122,7 +124,9 @@ impl Asked {
 
     async fn fetch(&self, hypervisors: bool, request: Fetch<'_>) -> Result<Listing, FetchError> {
         let by_tag = match self.config.appliance.push_down {
-            true => self.known(wanted_tags(request.selector)).await,
+            true => {
+                push_down::known(&self.session, push_down::wanted_tags(request.selector)).await?
+            }
             false => Vec::new(),
         };
         let (reading, progress) = (self.reading(), request.progress);
@@ -133,123 +137,56 @@ impl Asked {
         Ok(Listing { machines: machines.into(), notes: self.freshness().await })
     }
 
-    /// Those of these tags that exist. A tag that does not would make every list empty, and to know needs a right of
-    /// its own: in doubt nothing is pushed down.
-    async fn known(&self, tags: Vec<String>) -> Vec<String> {
-        if tags.is_empty() {
-            return tags;
-        }
-        let filter = |(at, tag): (usize, &String)| {
-            format!("{}name='/managed{tag}'", if at == 0 { "" } else { "or " })
-        };
-        let filters: Vec<_> = tags.iter().enumerate().map(filter).collect();
-        let answer: Result<Page<Named>, _> = self
-            .session
-            .get("tags", |call| {
-                let call = call.query("expand", "resources").query("attributes", "name");
-                let call = call.query("offset", &0).query("limit", &PAGE_SIZE);
-                filters.iter().fold(call, |call, filter| call.query("filter[]", filter))
-            })
-            .await;
-        match answer {
-            Ok(page) => {
-                let names: Vec<_> =
-                    page.resources.iter().filter_map(|tag| tag.name.as_deref()).collect();
-                let is_known = |tag: &String| names.contains(&format!("/managed{tag}").as_str());
-                tags.into_iter().filter(is_known).collect()
-            }
-            Err(error) => {
-                tracing::debug!(%error, "Tags not looked up, so nothing is pushed down");
-                Vec::new()
-            }
-        }
-    }
-
-    /// What the managers say of their last refresh: the VMs of one that broke look as they were, for ever.
     async fn freshness(&self) -> Vec<Note> {
-        let answer: Result<Page<Manager>, _> = self
-            .session
-            .get("providers", |call| {
-                let call =
-                    call.query("expand", "resources").query("attributes", MANAGER_ATTRIBUTES);
-                call.query("offset", &0).query("limit", &PAGE_SIZE).query("sort_by", "id")
-            })
-            .await;
-        match answer {
-            Ok(page) => page.resources.iter().filter_map(stale).collect(),
-            Err(error) => vec![Note {
-                reason: "RefreshUnknown",
-                message: format!(
-                    "whether the managers of {} are refreshed could not be read: {error}; the role needs to view providers",
-                    self.config.appliance.name
-                ),
-            }],
-        }
+        let appliance = &self.config.appliance;
+        let max_age = appliance.refresh_max_age;
+        freshness::notes(&self.session, &appliance.name, max_age, clock::now()).await
     }
 
     async fn check(&self) -> Vec<Finding> {
-        let name = &self.config.appliance.name;
+        let appliance = &self.config.appliance;
+        let name = &appliance.name;
         if let Err(error) = self.session.password().read() {
             return vec![Finding { ok: false, text: format!("appliance {name}: {error}") }];
         }
+        let vms = match self.visible::<Vm>("active VMs").await {
+            Ok(vms) => vms,
+            // What else there is to ask would say the same.
+            Err(refused) => return vec![refused],
+        };
+        let mut findings = vec![vms];
+        if appliance.hypervisors {
+            findings.push(self.visible::<Hypervisor>("hypervisors").await.unwrap_or_else(|e| e));
+        }
+        if appliance.push_down {
+            findings.extend(push_down::check(&self.session, name).await);
+        }
+        let notes = self.freshness().await.into_iter();
+        findings.extend(notes.map(|note| Finding { ok: false, text: note.message }));
+        findings
+    }
+
+    /// How many rows of a collection the group sees, or why it sees none.
+    async fn visible<T: Resource>(&self, what: &str) -> Result<Finding, Finding> {
+        let name = &self.config.appliance.name;
         let first: Result<Page<Named>, _> = self
             .session
-            .get("vms", |call| {
+            .get(T::PATH, |call| {
                 let call = call.query("expand", "resources").query("attributes", "name");
-                call.query("filter[]", "active=true").query("offset", &0).query("limit", &1)
+                call.query("filter[]", T::FILTER).query("offset", &0).query("limit", &1)
             })
             .await;
-        let seen = match first {
+        match first {
             Ok(page) => {
                 let all = page.subquery_count.unwrap_or(page.count);
-                let text = format!("appliance {name}: {all} active VMs visible to its group");
-                Finding { ok: all > 0, text }
+                let text = format!("appliance {name}: {all} {what} visible to its group");
+                Ok(Finding { ok: all > 0, text })
             }
             Err(error) => {
-                return vec![Finding { ok: false, text: format!("appliance {name}: {error}") }];
+                Err(Finding { ok: false, text: format!("appliance {name}: {what}: {error}") })
             }
-        };
-        let notes = self.freshness().await.into_iter();
-        let notes = notes.map(|note| Finding { ok: false, text: note.message });
-        std::iter::once(seen).chain(notes).collect()
+        }
     }
-}
-
-/// The note on a manager whose refresh broke or never was.
-fn stale(manager: &Manager) -> Option<Note> {
-    let status = manager.last_refresh_status.as_deref().unwrap_or_default();
-    let name = printable(manager.name.as_deref().unwrap_or("without a name"), 100);
-    let message = match (&manager.last_refresh_date, status) {
-        (_, "error") => {
-            let why = manager.last_refresh_error.as_deref().unwrap_or("no reason given");
-            let last = manager.last_refresh_date.as_deref().unwrap_or("never");
-            format!(
-                "the refresh of manager {name} fails (last: {}): {}; its machines are shown as they were then",
-                printable(last, 40),
-                printable(why, 200)
-            )
-        }
-        (None, "") => format!("manager {name} was never refreshed: its machines are missing"),
-        _ => return None,
-    };
-    Some(Note { reason: "StaleRefresh", message })
-}
-
-/// The tags that every machine of the selector has, as paths below `/managed`. Not a value with a comma: it can be
-/// several values joined by `map`.
-fn wanted_tags(selector: &Selector) -> Vec<String> {
-    let word = |text: &str| {
-        !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    };
-    let tags = selector.requirements().iter().filter_map(|it| match (&it.key, &it.test) {
-        (Key::Tag(key), Test::In(values)) if values.len() == 1 => {
-            let value = values.first()?;
-            (word(key) && word(value)).then(|| format!("/{key}/{value}"))
-        }
-        _ => None,
-    });
-    tags.collect()
 }
 
 impl provider::Provider for Cloudforms {

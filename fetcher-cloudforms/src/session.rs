@@ -1,15 +1,23 @@
 //! A session at one appliance: one login with the password, then a token for every call.
 //!
 //! Not the calls themselves. The password is sent only to log in, because an appliance allows five requests with
-//! one in 20 seconds; the token lives ten minutes from its last use, and one that has died is renewed once a call.
+//! one in 20 seconds; the token lives ten minutes from its last use, and one that has died is renewed once a call. A
+//! password that was refused is not tried again for a while: every try counts towards locking the account.
+
+use std::time::Duration;
 
 use fetcher_core::http::{Answer, Call, Http};
 use fetcher_core::provider::FetchError;
 use fetcher_core::secret::{Secret, SecretRef};
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::api::Login;
+
+/// How long a refused password is not tried again: less than the five minutes after which a source that was denied is
+/// asked anew, so that both sources of an appliance cost one try of theirs and a repaired account is found by the next.
+const REFUSED: Duration = Duration::from_secs(4 * 60);
 
 /// A session, logged in when it is first used.
 #[derive(Debug)]
@@ -18,7 +26,29 @@ pub(crate) struct Session {
     username: String,
     password: SecretRef,
     group: Option<String>,
-    token: Mutex<Option<Secret>>,
+    state: Mutex<State>,
+}
+
+/// What came of logging in.
+#[derive(Debug, Default)]
+struct State {
+    token: Option<Secret>,
+    refusal: Option<Refusal>,
+}
+
+/// A password that was not taken.
+#[derive(Debug)]
+struct Refusal {
+    password: Secret,
+    at: Instant,
+    error: FetchError,
+}
+
+impl Refusal {
+    /// Whether this password would be refused again: another one may be tried at once.
+    fn holds(&self, password: &Secret, now: Instant) -> bool {
+        self.password == *password && now.duration_since(self.at) < REFUSED
+    }
 }
 
 impl Session {
@@ -29,7 +59,7 @@ impl Session {
         password: SecretRef,
         group: Option<String>,
     ) -> Self {
-        Self { http, username, password, group, token: Mutex::default() }
+        Self { http, username, password, group, state: Mutex::default() }
     }
 
     /// Where the password is.
@@ -37,31 +67,43 @@ impl Session {
         &self.password
     }
 
-    /// The answer to a GET of `path`, as `query` completes it.
+    /// What a GET of `path` gives, as `query` completes it.
     ///
     /// # Errors
-    /// Those of the login and of [`Answer::json`]; a 401 right after a login is final.
+    /// Those of [`Session::answer`] and of [`Answer::json`].
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
         query: impl Fn(Call) -> Call + Send,
     ) -> Result<T, FetchError> {
+        self.answer(path, query).await?.json()
+    }
+
+    /// The answer to a GET of `path`, whatever its status.
+    ///
+    /// # Errors
+    /// Those of the login; a 401 right after a login is final.
+    pub(crate) async fn answer(
+        &self,
+        path: &str,
+        query: impl Fn(Call) -> Call + Send,
+    ) -> Result<Answer, FetchError> {
         let token = self.token(None).await?;
         let answer = self.send(query(self.http.get(path)), &token).await?;
         if answer.status.as_u16() != 401 {
-            return answer.json();
+            return Ok(answer);
         }
         let token = self.token(Some(&token)).await?;
         let answer = self.send(query(self.http.get(path)), &token).await?;
         match answer.status.as_u16() {
             401 => Err(self.refused(&answer)),
-            _ => answer.json(),
+            _ => Ok(answer),
         }
     }
 
     /// Ends the session at the appliance, if there is one. One that cannot be ended dies of itself.
     pub(crate) async fn close(&self) {
-        if let Some(token) = self.token.lock().await.take() {
+        if let Some(token) = self.state.lock().await.token.take() {
             let call = self.http.delete("auth").no_retry();
             if let Err(error) = self.send(call, &token).await {
                 tracing::debug!(%error, "Session not logged out");
@@ -75,19 +117,30 @@ impl Session {
 
     /// The token; a new one where there is none or only the `dead` one. Those who come meanwhile wait for it.
     async fn token(&self, dead: Option<&Secret>) -> Result<Secret, FetchError> {
-        let mut token = self.token.lock().await;
-        match &*token {
+        let mut state = self.state.lock().await;
+        match &state.token {
             Some(living) if Some(living) != dead => return Ok(living.clone()),
-            Some(_) | None => *token = None,
+            Some(_) | None => state.token = None,
         }
-        let new = self.login().await?;
-        *token = Some(new.clone());
-        Ok(new)
+        let password = self.password.read()?;
+        if let Some(refusal) = &state.refusal
+            && refusal.holds(&password, Instant::now())
+        {
+            return Err(refusal.error.clone());
+        }
+        let login = self.login(&password).await;
+        state.refusal = match &login {
+            Err(error @ FetchError::Denied { .. }) => {
+                Some(Refusal { password, at: Instant::now(), error: error.clone() })
+            }
+            Ok(_) | Err(_) => None,
+        };
+        state.token = login.as_ref().ok().cloned();
+        login
     }
 
-    async fn login(&self) -> Result<Secret, FetchError> {
-        let password = self.password.read()?;
-        let call = self.http.get("auth").basic(&self.username, &password);
+    async fn login(&self, password: &Secret) -> Result<Secret, FetchError> {
+        let call = self.http.get("auth").basic(&self.username, password);
         let answer = self.in_group(call).answer().await?;
         if answer.status.as_u16() == 401 {
             return Err(self.refused(&answer));
@@ -126,5 +179,21 @@ impl Session {
             self.username,
             self.password
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_password_is_not_tried_again_for_a_while_and_another_one_is() {
+        let at = Instant::now();
+        let password = Secret::new("wrong");
+        let refusal = Refusal { password, at, error: FetchError::denied("no") };
+        let holds = |password: &str, after| refusal.holds(&Secret::new(password), at + after);
+        assert!(holds("wrong", Duration::from_secs(200)));
+        assert!(!holds("wrong", Duration::from_secs(300)), "a source is asked again after that");
+        assert!(!holds("right", Duration::ZERO));
     }
 }

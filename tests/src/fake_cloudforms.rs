@@ -78,7 +78,7 @@ impl FakeCloudforms {
             hosts: Vec::new(),
             hidden: BTreeSet::new(),
             providers: vec![json!({"id": MANAGER, "name": "vc-dc1", "last_refresh_error": null,
-                "last_refresh_date": "2026-08-21T10:00:00Z", "last_refresh_status": "success"})],
+                "last_refresh_date": "2999-01-01T00:00:00Z", "last_refresh_status": "success"})],
             tags: tags.map(str::to_owned).into(),
             password: PASSWORD.to_owned(),
             group: None,

@@ -329,6 +329,30 @@ async fn a_wrong_password_names_the_user_and_its_file_and_is_tried_once() {
 }
 
 #[tokio::test]
+async fn a_wrong_password_is_tried_once_for_all_that_a_round_asks_of_an_appliance() {
+    let bed = bed(3, json!({"hypervisors": true})).await;
+    bed.fake.world().password = "another".into();
+    let ask = async |scope| bed.listing(scope, "environment=prod").await.unwrap_err().to_string();
+    let (vms, hypervisors) = tokio::join!(ask("dc1"), ask("dc1/hypervisors"));
+    assert!(vms == hypervisors && vms.contains("401"), "{vms}\n{hypervisors}");
+    assert_eq!(bed.fake.world().logins, 1);
+}
+
+#[tokio::test]
+async fn a_lookup_of_tags_that_fails_as_everything_would_is_no_reason_to_go_on() {
+    let bed = bed(3, json!({})).await;
+    let ask = async || bed.listing("dc1", "environment=prod").await;
+    for status in [400, 403, 404, 500] {
+        bed.fake.script.heal();
+        bed.fake.script.always("api/tags", Fault::Says(status, "application/json", "{}"));
+        assert_eq!(ask().await.unwrap().machines.len(), 3, "{status}: read without push-down");
+    }
+    bed.fake.script.heal();
+    bed.fake.script.always("api/tags", Fault::Throttled(None));
+    assert_eq!(ask().await.unwrap_err().reason(), "throttled");
+}
+
+#[tokio::test]
 async fn a_rotated_password_is_taken_up_without_a_restart() {
     let bed = bed(3, json!({})).await;
     bed.fake.world().password = "rotated".into();
@@ -457,10 +481,21 @@ async fn a_broken_refresh_is_a_note_and_no_failure() {
     bed.fake.world().providers[0]["last_refresh_status"] = json!("error");
     bed.fake.world().providers[0]["last_refresh_error"] =
         json!("Login failed due to a bad username");
-    bed.fake.world().providers.push(json!({"id": "4", "name": "new"}));
+    bed.fake
+        .world()
+        .providers
+        .push(json!({"id": "4", "name": "new", "last_refresh_status": "never"}));
+    bed.fake
+        .world()
+        .providers
+        .push(json!({"id": "5", "name": "old", "last_refresh_status": "success",
+        "last_refresh_date": "2024-01-01T00:00:00Z"}));
+    bed.fake.world().providers.push(json!({"id": "6", "name": "net",
+        "type": "ManageIQ::Providers::Vmware::NetworkManager"}));
     let listing = bed.listing("dc1", "").await.unwrap();
     assert_eq!(listing.machines.len(), 3);
-    assert_eq!(listing.notes.len(), 2);
+    assert_eq!(listing.notes.len(), 3);
+    assert!(listing.notes[2].message.contains("2024-01-01"), "{:?}", listing.notes);
     assert_eq!(listing.notes[0].reason, "StaleRefresh");
     assert!(listing.notes[0].message.contains("vc-dc1"), "{:?}", listing.notes);
     assert!(listing.notes[0].message.contains("bad username"), "{:?}", listing.notes);
@@ -483,8 +518,41 @@ async fn check_says_how_many_vms_the_group_can_see() {
     bed.fake.world().forbidden.insert("vms".into());
     let findings = bed.cloudforms.check().await;
     assert!(!findings[0].ok && findings[0].text.contains("403"), "{findings:?}");
+    assert_eq!(findings.len(), 1, "one refusal is enough");
     std::fs::remove_file(&bed.password).unwrap();
     assert!(bed.cloudforms.check().await[0].text.contains("secret file"));
+}
+
+#[tokio::test]
+async fn check_asks_for_hypervisors_where_they_are_served_and_for_tags_where_they_are_pushed_down()
+{
+    let bed = bed(7, json!({"hypervisors": true})).await;
+    bed.fake.world().hosts = (1..=4).map(hypervisor).collect();
+    let findings = bed.cloudforms.check().await;
+    assert!(findings[1].ok && findings[1].text.contains("4 hypervisors"), "{findings:?}");
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    bed.fake.world().forbidden.extend(["hosts".to_owned(), "tags".to_owned()]);
+    let findings = bed.cloudforms.check().await;
+    assert!(!findings[1].ok && findings[1].text.contains("hypervisors: "), "{findings:?}");
+    assert!(findings[2].ok && findings[2].text.contains("nothing is pushed down"), "{findings:?}");
+    let calls = bed.fake.script.take_calls();
+    for path in ["GET /api/hosts", "GET /api/tags"] {
+        assert!(
+            calls.iter().filter(|call| call.starts_with(path)).all(|it| it.contains("limit=1"))
+        );
+    }
+}
+
+#[test]
+fn the_waits_of_a_call_are_longer_than_the_window_of_the_logins_however_chance_falls() {
+    let one = json!({"name": "dc1", "url": "https://cf.example.com", "username": USER});
+    let section: Section = serde_json::from_value(json!({"appliances": [one]})).unwrap();
+    let config = &appliances(section, Flags::default()).unwrap()[0];
+    let options = options(config).unwrap();
+    // Each wait is spread by half to both sides.
+    let shortest: Duration = (1..options.attempts).map(|n| options.backoff * (1 << n) / 4).sum();
+    assert!(shortest > Duration::from_secs(20), "{shortest:?}");
+    assert!(shortest * 3 < options.deadline, "the longest must fit too");
 }
 
 #[tokio::test]
