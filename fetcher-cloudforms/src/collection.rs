@@ -27,7 +27,7 @@ pub(crate) trait Resource: DeserializeOwned + Send + Sync {
     fn id(&self) -> &str;
     /// Whether it is there.
     fn is_listed(&self) -> bool;
-    /// Whether it is switched on.
+    /// Whether it is switched on, by its manager's word.
     fn is_on(&self) -> bool;
     /// It as a machine; none without a guid.
     fn machine(&self, texts: &mut Interner) -> Option<Machine>;
@@ -83,8 +83,8 @@ impl Resource for Hypervisor {
 pub(crate) struct Reading<'a> {
     pub(crate) session: &'a Session,
     pub(crate) page_size: usize,
-    /// Whether rows that are not switched on count as absent.
-    pub(crate) only_on: bool,
+    /// The appliance's name, for the fact [`map::NOT_ON`].
+    pub(crate) appliance: &'a str,
 }
 
 impl Reading<'_> {
@@ -106,7 +106,7 @@ impl Reading<'_> {
                 })
                 .await?;
             progress.page(page.resources.len());
-            if take(&mut paging, &page, self.only_on, &mut texts)? == Step::Whole {
+            if take(&mut paging, &page, self.appliance, &mut texts)? == Step::Whole {
                 return distinct(paging.into_machines());
             }
         }
@@ -133,7 +133,7 @@ impl Reading<'_> {
             )));
         }
         let mut texts = Interner::default();
-        let rows = page.resources.iter().map(|row| self::row(row, self.only_on, &mut texts));
+        let rows = page.resources.iter().map(|row| self::row(row, self.appliance, &mut texts));
         let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
         let found: Vec<_> = rows.into_iter().filter_map(|row| row.machine).collect();
         if let Some(stranger) = found.iter().find(|machine| !ids.contains(&machine.id)) {
@@ -149,25 +149,31 @@ impl Reading<'_> {
     }
 }
 
-/// Takes in a page; `only_on`: rows that are not switched on count as absent.
+/// Takes in a page of this appliance.
 pub(crate) fn take<T: Resource>(
     paging: &mut Paging,
     page: &Page<T>,
-    only_on: bool,
+    appliance: &str,
     texts: &mut Interner,
 ) -> Result<Step, FetchError> {
-    let rows = page.resources.iter().map(|row| self::row(row, only_on, texts));
+    let rows = page.resources.iter().map(|row| self::row(row, appliance, texts));
     paging.take(rows.collect::<Result<_, _>>()?, numbers(page))
 }
 
 /// A row that is not there is kept as a row, for the count, without a machine.
-fn row<T: Resource>(row: &T, only_on: bool, texts: &mut Interner) -> Result<Row, FetchError> {
+fn row<T: Resource>(row: &T, appliance: &str, texts: &mut Interner) -> Result<Row, FetchError> {
     let id = Text::from(row.id());
-    if !row.is_listed() || (only_on && !row.is_on()) {
+    if !row.is_listed() {
         return Ok(Row { id, machine: None });
     }
     match row.machine(texts) {
-        Some(machine) => Ok(Row { id, machine: Some(machine) }),
+        Some(mut machine) => {
+            // Whether such a machine is selected is for `requires` to say: it is there, and a lookup must find it.
+            if !row.is_on() {
+                machine.facts.insert(texts.text(map::NOT_ON), texts.text(appliance));
+            }
+            Ok(Row { id, machine: Some(machine) })
+        }
         None => Err(FetchError::inconsistent(format!(
             "{}/{id:?} has no guid, which is the identity",
             T::PATH

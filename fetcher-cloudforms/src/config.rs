@@ -43,7 +43,7 @@ pub struct Appliance {
     /// The user's group to act in (`X-MIQ-Group`); it decides what is seen.
     #[serde(default)]
     pub group: Option<String>,
-    /// Whether to leave out VMs that are not `on`, as the old Ansible inventory did. They count as absent then.
+    /// Whether to leave out VMs that are not `on`, as the old Ansible inventory did. They are not selected then.
     #[serde(default)]
     pub only_powered_on: bool,
     /// Whether to serve the hypervisors too, as a source of their own.

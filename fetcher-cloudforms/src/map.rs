@@ -24,7 +24,12 @@ pub(crate) const FACTS: &[&str] = &[
     "manager",
     "manager-ref",
     "name",
+    NOT_ON,
 ];
+
+/// The fact of a machine that is not switched on: the name of its appliance, because each appliance has its own say in
+/// whether such machines are wanted. It is recorded either way, so that a change of that is known for what it is.
+pub(crate) const NOT_ON: &str = "not-on";
 
 /// Makers whose id of a VM is its SMBIOS UUID.
 const UUID_IS_SMBIOS: &[&str] = &["vmware", "redhat", "ovirt"];

@@ -2,6 +2,7 @@
 //!
 //! Not the reading of a collection (`collection`), the session (`session`) or the mapping (`map`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use futures::future::join_all;
 use crate::api::{Hypervisor, Named, Page, Vm};
 use crate::collection::{Reading, Resource};
 use crate::config::Config;
+use crate::map::NOT_ON;
 use crate::session::Session;
 use crate::{freshness, push_down};
 
@@ -97,11 +99,11 @@ impl Asked {
         Ok(Self { config, session })
     }
 
-    const fn reading(&self) -> Reading<'_> {
+    fn reading(&self) -> Reading<'_> {
         Reading {
             session: &self.session,
             page_size: self.config.appliance.page_size,
-            only_on: self.config.appliance.only_powered_on,
+            appliance: &self.config.appliance.name,
         }
     }
 
@@ -209,6 +211,16 @@ impl provider::Provider for Cloudforms {
             (asked, true) => asked.reading().lookup::<Hypervisor>(ids).await,
             (asked, false) => asked.reading().lookup::<Vm>(ids).await,
         }
+    }
+
+    /// A machine that is not on is there, but not selected where its appliance is told to leave it out.
+    fn requires(&self) -> Selector {
+        let strict = self.0.iter().filter(|asked| asked.config.appliance.only_powered_on);
+        let strict: BTreeSet<_> = strict.map(|asked| asked.config.appliance.name.clone()).collect();
+        if strict.is_empty() {
+            return Selector::default();
+        }
+        Selector::one(Key::Fact(NOT_ON.to_owned()), Test::NotIn(strict))
     }
 
     /// One request names them all, in a query that proxies must let through: 70 bytes an id.

@@ -34,7 +34,7 @@ fn whole<'a, T: Resource>(
     let mut paging = Paging::new(PAGE_SIZE);
     for page in pages {
         let page: Page<T> = Answer::recorded(page).json()?;
-        if take(&mut paging, &page, false, &mut texts)? == Step::Whole {
+        if take(&mut paging, &page, "recorded", &mut texts)? == Step::Whole {
             return distinct(paging.into_machines());
         }
     }

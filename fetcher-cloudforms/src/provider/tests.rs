@@ -450,11 +450,26 @@ async fn a_lookup_whose_filter_is_not_understood_is_no_evidence() {
 }
 
 #[tokio::test]
-async fn only_powered_on_leaves_out_the_others_in_listing_and_lookup() {
-    let bed = bed(3, json!({"onlyPoweredOn": true})).await;
-    bed.fake.world().vm(&guid(1)).unwrap()["power_state"] = json!("off");
-    assert_eq!(ids(&bed.fetch().await.unwrap()), [guid(0), guid(2)]);
-    assert_eq!(bed.lookup(&[guid(0), guid(1)]).await.unwrap().1, [guid(1)]);
+async fn a_vm_that_is_off_is_there_and_selected_unless_its_appliance_leaves_such_out() {
+    for (only_on, wanted) in [(false, 3), (true, 2)] {
+        let bed = bed(3, json!({"onlyPoweredOn": only_on})).await;
+        bed.fake.world().vm(&guid(1)).unwrap()["power_state"] = json!("off");
+        let all = bed.fetch().await.unwrap();
+        assert_eq!(ids(&all), [guid(0), guid(1), guid(2)], "it is there");
+        assert_eq!(bed.lookup(&[guid(1)]).await.unwrap().0, [guid(1)], "and a lookup finds it");
+        let requires = bed.cloudforms.requires();
+        assert_eq!(all.iter().filter(|machine| requires.matches(*machine)).count(), wanted);
+    }
+}
+
+#[tokio::test]
+async fn each_appliance_has_its_own_say_in_what_is_off() {
+    let bed = bed(1, json!({"onlyPoweredOn": true})).await;
+    bed.fake.world().vm(&guid(0)).unwrap()["power_state"] = json!("suspended");
+    let mut machine = bed.fetch().await.unwrap().remove(0);
+    assert!(!bed.cloudforms.requires().matches(&machine));
+    machine.facts.insert("not-on".into(), "another".into());
+    assert!(bed.cloudforms.requires().matches(&machine), "that of an appliance that keeps them");
 }
 
 #[tokio::test]
