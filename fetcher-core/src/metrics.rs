@@ -73,7 +73,7 @@ impl Maker {
     }
 }
 
-/// What core itself notes in a round; a provider may have reasons of its own.
+/// What core itself notes in a round; a provider has reasons of its own, which begin with a capital (`StaleRefresh`).
 const NOTES: [&str; 9] = [
     "contested",
     "cut",

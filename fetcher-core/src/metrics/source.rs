@@ -2,13 +2,13 @@
 //!
 //! Not the counters over all sources, see the parent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use prometheus::{GaugeVec, IntGaugeVec};
+use prometheus::{GaugeVec, IntGaugeVec, Opts};
 
-use super::{Maker, seconds, signed};
+use super::{Maker, NOTES, seconds, signed};
 use crate::report::{RoundResult, SourceReport};
 
 /// What is known of each source.
@@ -24,7 +24,9 @@ pub(super) struct BySource {
     failed_hosts: IntGaugeVec,
     suspended: IntGaugeVec,
     pub(super) unserved: IntGaugeVec,
-    known: Mutex<BTreeSet<String>>,
+    notes: IntGaugeVec,
+    /// The sources shown, and the reasons of notes shown of each.
+    known: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
 
 impl BySource {
@@ -68,6 +70,13 @@ impl BySource {
                 "fetcher_source_unserved",
                 "1 where the store has Hosts of a source that is no longer configured.",
             ),
+            notes: make.add(IntGaugeVec::new(
+                Opts::new(
+                    "fetcher_source_notes",
+                    "Things that a person should look at, found by the last complete round, by reason.",
+                ),
+                &["source", "reason"],
+            )),
             known: Mutex::default(),
         }
     }
@@ -76,7 +85,7 @@ impl BySource {
     pub(super) fn observe(&self, report: &SourceReport, failures: u32, now: Timestamp) {
         let source = &[report.source.as_str()];
         let set = |gauge: &IntGaugeVec, count| gauge.with_label_values(source).set(signed(count));
-        self.known().insert(report.source.clone());
+        self.known().entry(report.source.clone()).or_default();
         self.attempt.with_label_values(source).set(seconds(now));
         self.consecutive.with_label_values(source).set(i64::from(failures));
         set(&self.suspended, usize::from(report.result == RoundResult::Suspended));
@@ -87,6 +96,24 @@ impl BySource {
             set(&self.withheld, report.withheld);
             set(&self.unconfirmed, report.unconfirmed);
             set(&self.failed_hosts, report.failed);
+            self.note(report);
+        }
+    }
+
+    /// How many notes of each reason: 0 of a reason of core's, nothing of a provider's own that is no longer noted.
+    fn note(&self, report: &SourceReport) {
+        let mut counts = BTreeMap::from(NOTES.map(|reason| (reason, 0)));
+        for note in &report.notes {
+            *counts.entry(&note.reason).or_default() += 1;
+        }
+        let source = report.source.as_str();
+        let now = counts.keys().map(ToString::to_string).collect();
+        let before = self.known().insert(source.to_owned(), now).unwrap_or_default();
+        for reason in before.iter().filter(|reason| !counts.contains_key(reason.as_str())) {
+            let _ = self.notes.remove_label_values(&[source, reason]);
+        }
+        for (reason, count) in counts {
+            self.notes.with_label_values(&[source, reason]).set(signed(count));
         }
     }
 
@@ -101,9 +128,12 @@ impl BySource {
             &self.failed_hosts,
             &self.suspended,
         ];
-        self.known().retain(|source| {
+        self.known().retain(|source, reasons| {
             let stays = served.contains(source);
             if !stays {
+                for reason in &*reasons {
+                    let _ = self.notes.remove_label_values(&[source, reason]);
+                }
                 let source = &[source.as_str()];
                 // One that never was complete lacks some of them.
                 for gauge in gauges {
@@ -117,7 +147,7 @@ impl BySource {
         });
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

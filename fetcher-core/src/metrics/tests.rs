@@ -85,6 +85,31 @@ async fn a_source_that_is_no_longer_served_is_no_longer_shown() {
 }
 
 #[tokio::test]
+async fn notes_of_a_source_are_those_of_its_last_complete_round() {
+    let metrics = Metrics::new("toy");
+    let noted = |reasons: &[&str]| {
+        let note = |reason: &&str| NoteReport { reason: (*reason).into(), ..NoteReport::default() };
+        SourceReport { notes: reasons.iter().map(note).collect(), ..complete("toy-a") }
+    };
+    let shown = async |report: &SourceReport| {
+        metrics.observe(report, None, 0, Duration::ZERO, time(1));
+        let text = metrics.render(&store().await, time(3));
+        ["StaleRefresh", "foreign"].map(|reason| {
+            let begin = format!("fetcher_source_notes{{reason=\"{reason}\",source=\"toy-a\"}}");
+            line(&text, &begin).map(str::to_owned)
+        })
+    };
+    let both = shown(&noted(&["StaleRefresh", "StaleRefresh", "foreign"])).await;
+    assert_eq!(both.each_ref().map(Option::as_deref), [Some("2"), Some("1")]);
+    assert_eq!(shown(&failed("toy-a")).await, both, "a failed round found nothing out");
+    let none = shown(&noted(&[])).await;
+    assert_eq!(none.each_ref().map(Option::as_deref), [None, Some("0")]);
+    shown(&noted(&["StaleRefresh"])).await;
+    metrics.discovered(&[], 0, Some(time(2)));
+    assert!(!metrics.render(&store().await, time(3)).contains("toy-a"));
+}
+
+#[tokio::test]
 async fn requests_to_the_store_are_counted_by_kind() {
     use crate::store::HostStore;
     let (metrics, store) = (Metrics::new("toy"), store().await);
