@@ -1,8 +1,9 @@
 //! fetcher-packet: the devices of a Packet (Equinix Metal) API for the host inventory.
 //!
-//! In the order data flows: `config` says what to ask, `provider` asks, `api` is the wire, `paging` knows when a
-//! list is whole, `map` makes machines of it.
+//! In the order data flows: `config` says what to ask, `provider` asks, `answer` says what an answer means,
+//! `api` is the wire, `paging` knows when a list is whole, `map` makes machines of it.
 
+mod answer;
 mod api;
 pub mod config;
 mod map;

@@ -1,11 +1,11 @@
-//! The calls: projects, devices of a project, one device; and what a failed one means here.
+//! The calls: projects, devices of a project, one device.
 //!
-//! Not the mapping (`map`) and not when a list is whole (`paging`).
+//! Not the mapping (`map`), not what an answer means (`answer`) and not when a list is whole (`paging`).
 
 use std::sync::{Mutex, PoisonError};
 
 use fetcher_core::app::InvalidConfig;
-use fetcher_core::http::{Answer, Call, Http, HttpOptions, segment};
+use fetcher_core::http::{Call, Http, HttpOptions, segment};
 use fetcher_core::machine::{Interner, Machine, Source, Text};
 use fetcher_core::provider::{
     self, Discovery, Fetch, FetchError, Finding, Listing, Lookup, Served,
@@ -14,6 +14,7 @@ use fetcher_core::selector::{Key, Selector, Test};
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 
+use crate::answer::{body, failure, is_json};
 use crate::api::{Device, DevicePage, Project, ProjectPage};
 use crate::config::{self, Config};
 use crate::map;
@@ -111,7 +112,7 @@ impl Packet {
             // Only what this API itself says: a page of a proxy is no evidence.
             return match is_json(&answer) {
                 true => Ok(None),
-                false => Err(answer.failure()),
+                false => Err(failure(&answer)),
             };
         }
         let device: Device = body(answer)?;
@@ -254,24 +255,6 @@ pub(crate) fn take(
 ) -> Result<Step, FetchError> {
     let map = |device| map::machine(device, project, texts);
     paging.take(page.devices.iter().map(map).collect(), page.meta)
-}
-
-fn is_json(answer: &Answer) -> bool {
-    let kind = answer.header("content-type").unwrap_or_default().trim_start();
-    kind.to_ascii_lowercase().starts_with("application/json")
-}
-
-/// The body of a 2xx answer. One of another kind is not quoted: it could be a device with its root password.
-pub(crate) fn body<T: DeserializeOwned>(answer: Answer) -> Result<T, FetchError> {
-    let answer = answer.ok()?;
-    if !is_json(&answer) {
-        let kind = answer.header("content-type").unwrap_or("no content type");
-        return Err(FetchError::inconsistent(format!(
-            "{answer:?}: {:?} where JSON was expected: is packet.url the API, and nothing in between?",
-            fetcher_core::printable::printable(kind, 60)
-        )));
-    }
-    answer.json()
 }
 
 /// One tag that every machine of the selector has, as the text it is at the API. Not one with a comma: it can be

@@ -4,9 +4,10 @@ use fetcher_core::http::Answer;
 use fetcher_core::machine::{Interner, Machine};
 use fetcher_core::provider::FetchError;
 
+use crate::answer::body;
 use crate::api::DevicePage;
 use crate::paging::{Paging, Step};
-use crate::provider::{body, take};
+use crate::provider::take;
 
 /// All devices of `project`, each page being the body of the next answer.
 ///

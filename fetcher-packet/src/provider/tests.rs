@@ -223,6 +223,35 @@ async fn what_the_api_says_of_an_error_is_passed_on() {
 }
 
 #[tokio::test]
+async fn of_an_error_only_the_apis_own_words_are_quoted() {
+    let bed = bed(1, json!({})).await;
+    let device = r#"{"errors":["no room"],"error":"on the disk","root_password":"MUST-NEVER-BE-STORED","userdata":"MUST-NEVER-BE-STORED"}"#;
+    let kinds = ["application/json", "application/json; charset=utf-8", "text/plain", "text/html"];
+    for (status, kind) in
+        kinds.into_iter().flat_map(|kind| [400, 401, 403, 404, 422, 429, 500].map(|s| (s, kind)))
+    {
+        bed.fake.script.heal();
+        bed.fake.script.always("devices", Fault::Says(status, kind, device));
+        let error = bed.failure().await.to_string();
+        assert!(error.contains("no room; on the disk"), "{error}");
+    }
+    let others = [
+        r#"{"root_password":"MUST-NEVER-BE-STORED"}"#,
+        r#"{"errors":{"root_password":"MUST-NEVER-BE-STORED"}}"#,
+        r#"{"devices":[{"userdata":"MUST-NEVER-BE-STORED"#,
+        r#"["MUST-NEVER-BE-STORED"]"#,
+        r#""MUST-NEVER-BE-STORED""#,
+        "MUST-NEVER-BE-STORED",
+    ];
+    for body in others {
+        bed.fake.script.heal();
+        bed.fake.script.always("devices", Fault::Says(500, "application/json", body));
+        assert!(bed.failure().await.to_string().contains("500"));
+        assert!(!format!("{:?}", bed.lookup(&[id(0)]).await).contains(SECRET));
+    }
+}
+
+#[tokio::test]
 async fn a_rotated_key_is_taken_up_without_a_restart() {
     let bed = bed(1, json!({})).await;
     bed.fake.world().token = "rotated".into();

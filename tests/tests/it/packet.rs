@@ -2,16 +2,24 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fetcher_core::app::App as _;
+use fetcher_core::args::Output;
 use fetcher_core::brake::Policy;
+use fetcher_core::config::{FileConfig, StoreConfig};
+use fetcher_core::metrics::Metrics;
 use fetcher_core::observed::Lens;
+use fetcher_core::output::render;
 use fetcher_core::provider::Provider as _;
-use fetcher_core::report::RoundResult;
+use fetcher_core::report::{RoundResult, RunReport, SourceReport};
 use fetcher_core::round::{Engine, RunOptions, Unwatched};
 use fetcher_core::schema::Schema;
+use fetcher_core::store::any::AnyStore;
 use fetcher_core::store::file::FileStore;
+use fetcher_core::store::kube::Mode;
 use fetcher_tests::conformance::{Adapter as _, Bed, Change, PacketAdapter, Trouble};
+use fetcher_tests::fake_faults::Fault;
 use fetcher_tests::fake_packet::{FakePacket, SECRET, TOKEN, device, id};
 use serde_json::{Value, json};
 
@@ -51,24 +59,62 @@ async fn no_password_key_or_user_data_is_in_any_output() -> anyhow::Result<()> {
     bed.adapter.change(Change::Remove(1)).map_err(anyhow::Error::msg)?;
     bed.adapter.change(Change::Name(2, "renamed.example.net")).map_err(anyhow::Error::msg)?;
     let changed = bed.round().await?;
-    bed.adapter.trouble(Trouble::OtherKind).map_err(anyhow::Error::msg)?;
-    let failed = bed.round().await?;
     assert_eq!((changed.gone, changed.updated), (1, 1), "{changed:?}");
-    assert_eq!(failed.result, RoundResult::Failed);
+    bed.adapter.change(Change::Name(3, "dry.example.net")).map_err(anyhow::Error::msg)?;
+    let planned = planned(&bed).await?;
+    assert!(planned.sources[0].updated == 1 && planned.dry_run, "{planned:?}");
+    bed.adapter.trouble(Trouble::OtherKind).map_err(anyhow::Error::msg)?;
+    let mut failed = vec![bed.round().await?];
+    for answer in [DEVICE, ERROR] {
+        bed.adapter.heal();
+        bed.adapter.fake().script.always("projects/", Fault::Says(500, "application/json", answer));
+        failed.push(bed.round().await?);
+    }
+    assert!(failed.iter().all(|report| report.result == RoundResult::Failed), "{failed:?}");
     let provider = &bed.engine.provider;
-    let shown = format!(
-        "{}{}{}{provider:?}{:?}{}",
+    let shown = [
         bed.text()?,
         serde_json::to_string(&changed)?,
         serde_json::to_string(&failed)?,
-        provider.check().await,
-        log.text()
+        [Output::Text, Output::Json, Output::Markdown].map(|form| render(&planned, form)).concat(),
+        metrics(failed.iter().chain([&changed])).await?,
+        format!("{provider:?}{:?}", provider.check().await),
+        log.text(),
+    ]
+    .concat();
+    assert!(
+        shown.contains("the disk is full") && shown.contains("fetcher_rounds_total"),
+        "{shown}"
     );
     assert!(log.text().contains("TRACE") || log.text().contains("DEBUG"), "nothing was logged");
     for secret in [SECRET, TOKEN] {
         assert!(!shown.contains(secret), "{secret} is shown");
     }
     Ok(())
+}
+
+/// What a failing API may answer with: a device, and an error beside one.
+const DEVICE: &str =
+    r#"{"id": "d", "root_password": "MUST-NEVER-BE-STORED", "userdata": "MUST-NEVER-BE-STORED"}"#;
+const ERROR: &str = r#"{"errors": ["the disk is full"], "root_password": "MUST-NEVER-BE-STORED",
+    "userdata": "MUST-NEVER-BE-STORED", "customdata": {"k": "MUST-NEVER-BE-STORED"}}"#;
+
+/// What a dry run over the bed's store reports.
+async fn planned(bed: &Packet) -> anyhow::Result<RunReport> {
+    let served = bed.engine.provider.sources().await?.sources;
+    let options = RunOptions { dry_run: true, ..RunOptions::default() };
+    Ok(bed.engine.once(&served, &options, "2026-08-21T10:30:00Z".parse()?, &Unwatched).await?)
+}
+
+/// What a scrape shows after these rounds.
+async fn metrics(rounds: impl Iterator<Item = &SourceReport>) -> anyhow::Result<String> {
+    let (metrics, now) = (Metrics::new("packet"), "2026-08-21T10:30:00Z".parse()?);
+    for report in rounds {
+        metrics.observe(report, Some("unavailable"), 1, Duration::from_secs(1), now);
+    }
+    let store = StoreConfig::File(FileConfig { path: "/nowhere/hosts.json".into() });
+    let store = AnyStore::open(&store, "packet", Default::default(), Mode::Daemon).await?;
+    Ok(metrics.render(&store, now))
 }
 
 #[tokio::test]
