@@ -4,7 +4,8 @@
 //! and `created_by`: what has no field here can reach no Machine, log, error or `Debug`.
 //! Source of the fields: the last Metal OpenAPI document (equinix-sdk-go, `metalv1`, v0.65.0).
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// One page of `GET /projects/{id}/devices`.
 #[derive(Debug, Deserialize)]
@@ -53,6 +54,15 @@ pub(crate) struct Device {
     #[serde(default)]
     pub(crate) locked: Option<bool>,
     #[serde(default)]
+    pub(crate) network_frozen: Option<bool>,
+    #[serde(default, deserialize_with = "word")]
+    pub(crate) bonding_mode: Option<String>,
+    #[serde(default)]
+    pub(crate) always_pxe: Option<bool>,
+    /// Whether there is a script to boot by. Not where: the address can hold a token.
+    #[serde(default, rename = "ipxe_script_url", deserialize_with = "is_set")]
+    pub(crate) ipxe_script: bool,
+    #[serde(default)]
     pub(crate) spot_instance: Option<bool>,
     #[serde(default)]
     pub(crate) termination_time: Option<String>,
@@ -78,6 +88,20 @@ pub(crate) struct Device {
     pub(crate) ip_addresses: Option<Vec<IpAddress>>,
     #[serde(default)]
     pub(crate) network_ports: Option<Vec<Port>>,
+}
+
+/// A number or a text, as a text; anything else is none.
+fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// Whether a text is there.
+fn is_set<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Value::deserialize(from)?.as_str().is_some_and(|text| !text.trim().is_empty()))
 }
 
 /// An object, or only the `{"href": …}` of one that was not included.

@@ -17,9 +17,12 @@ use crate::api::{Device, IpAddress, OperatingSystem, Plan, Port, Specs};
 /// The facts a device has beside the common ones, as keys of the selector.
 pub(crate) const FACTS: &[&str] = &[
     "billing",
+    "bonding-mode",
     "console",
     "country",
+    "ipxe",
     "locked",
+    "network-frozen",
     "network-type",
     "project-name",
     "reservation",
@@ -70,7 +73,7 @@ fn state(word: &str) -> State {
     }
 }
 
-/// Public ones are external, others internal; within a kind those the device was born with come first (an
+/// Public ones by the API's word are external, others internal; within a kind those the device was born with come first (an
 /// elastic one works only once the OS was told of it), then IPv4 before IPv6, then as text.
 ///
 /// Left out: disabled ones, and blocks (the address of a network is no host's).
@@ -82,17 +85,17 @@ fn addresses(all: &[IpAddress]) -> Vec<Address> {
         .filter(|(ip, address)| !is_block(ip, *address))
         .collect();
     usable.sort_by_key(|(ip, address)| {
-        (ip.public == Some(false), ip.management != Some(true), address.is_ipv6(), *address)
+        (ip.public != Some(true), ip.management != Some(true), address.is_ipv6(), *address)
     });
     let mut seen = BTreeSet::new();
     usable
         .into_iter()
         .filter(|(_, address)| seen.insert(*address))
         .map(|(ip, address)| Address {
-            kind: if ip.public == Some(false) {
-                AddressType::InternalIP
-            } else {
+            kind: if ip.public == Some(true) {
                 AddressType::ExternalIP
+            } else {
+                AddressType::InternalIP
             },
             address: address.to_string().into(),
         })
@@ -190,9 +193,9 @@ fn os(os: &OperatingSystem, texts: &mut Interner) -> Os {
     }
 }
 
-/// Ports with a hardware address; a bond has none of its own.
+/// Ports with a hardware address, in the order of their names; a bond has none of its own.
 fn interfaces(ports: &[Port], texts: &mut Interner) -> Vec<Interface> {
-    ports
+    let mut all: Vec<_> = ports
         .iter()
         .filter_map(|port| {
             let mac = port.data.as_ref()?.mac.as_deref()?.trim().to_ascii_lowercase();
@@ -201,7 +204,25 @@ fn interfaces(ports: &[Port], texts: &mut Interner) -> Vec<Interface> {
                 mac: Some(mac.into()),
             })
         })
-        .collect()
+        .collect();
+    all.sort_by(|a, b| (&a.name, &a.mac).cmp(&(&b.name, &b.mac)));
+    all
+}
+
+/// How the device's ports are used: mostly one word, else all there are, sorted and joined by a comma.
+fn network_type(ports: &[Port]) -> String {
+    let types = ports.iter().filter_map(|port| port.network_type.as_deref()).map(str::trim);
+    let distinct: BTreeSet<_> = types.filter(|word| !word.is_empty()).collect();
+    distinct.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// Whether the device boots by a script of its owner: at every start, or once.
+fn ipxe(device: &Device) -> Option<&'static str> {
+    match (device.always_pxe, device.ipxe_script) {
+        (Some(true), _) => Some("always"),
+        (_, true) => Some("script"),
+        (_, false) => None,
+    }
 }
 
 /// Packet's tags are plain texts. `k=v` is a key and its value by convention, any other text a key with an
@@ -222,17 +243,20 @@ pub(crate) fn tags(all: &[String], texts: &mut Interner) -> TextMap {
 
 fn facts(device: &Device, texts: &mut Interner) -> TextMap {
     let metro = device.metro.as_ref();
-    let port = device.network_ports.iter().flatten().find_map(|port| port.network_type.as_deref());
+    let network = network_type(device.network_ports.as_deref().unwrap_or_default());
     let project = [&device.project, &device.project_lite];
     let named = project.into_iter().flatten().find_map(|project| project.name.as_deref());
     let ends = device.termination_time.as_deref().and_then(time).map(|time| time.to_string());
     let yes = |flag: Option<bool>| flag.filter(|&flag| flag).map(|_| "true");
     let known = [
         ("billing", device.billing_cycle.as_deref()),
+        ("bonding-mode", device.bonding_mode.as_deref()),
         ("console", device.sos.as_deref()),
         ("country", metro.and_then(|metro| metro.country.as_deref())),
+        ("ipxe", ipxe(device)),
         ("locked", yes(device.locked)),
-        ("network-type", port),
+        ("network-frozen", yes(device.network_frozen)),
+        ("network-type", Some(&network)),
         ("project-name", named),
         ("reservation", device.hardware_reservation.as_ref().and_then(|it| it.id())),
         ("spot", yes(device.spot_instance)),

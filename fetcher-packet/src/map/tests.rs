@@ -117,6 +117,44 @@ fn locked_and_spot_with_termination_time_are_facts() {
 }
 
 #[test]
+fn how_the_network_and_the_boot_are_set_are_facts_without_the_scripts_address() {
+    let facts = |device: Value| {
+        let facts = machine(device).facts;
+        facts.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+    };
+    let device = json!({"network_frozen": true, "bonding_mode": 4, "always_pxe": true,
+        "ipxe_script_url": "https://u:s3cr3t@boot.example.net/x?token=s3cr3t"});
+    assert_eq!(facts(device), ["bonding-mode=4", "ipxe=always", "network-frozen=true"]);
+    let device =
+        json!({"bonding_mode": "active", "always_pxe": false, "ipxe_script_url": "https://boot/x"});
+    assert_eq!(facts(device), ["bonding-mode=active", "ipxe=script"]);
+    let device = json!({"network_frozen": null, "bonding_mode": null, "always_pxe": null, "ipxe_script_url": ""});
+    assert_eq!(facts(device), [""; 0]);
+}
+
+#[test]
+fn the_type_of_the_network_is_that_of_all_ports_whichever_comes_first() {
+    let of = |types: [Option<&str>; 3]| {
+        let ports: Vec<_> = types.iter().map(|word| json!({"network_type": word})).collect();
+        let facts = machine(json!({ "network_ports": ports })).facts;
+        facts.get("network-type").map(ToString::to_string)
+    };
+    assert_eq!(of([Some("layer3"), None, Some("layer3")]).as_deref(), Some("layer3"));
+    assert_eq!(of([Some("layer3"), Some("hybrid"), None]).as_deref(), Some("hybrid,layer3"));
+    assert_eq!(of([None, Some(" "), None]), None);
+}
+
+#[test]
+fn an_address_that_nobody_calls_public_is_an_inner_one() {
+    let open = json!({"address": "198.51.100.9", "management": true});
+    let public = json!({"address": "198.51.100.10", "public": true});
+    assert_eq!(
+        addresses(&json!([open, public])),
+        ["ExternalIP 198.51.100.10", "InternalIP 198.51.100.9"]
+    );
+}
+
+#[test]
 fn a_time_without_an_offset_is_utc() {
     let at = machine(json!({"created_at": "2025-03-04T10:15:00"})).created_at;
     assert_eq!(at.unwrap().to_string(), "2025-03-04T10:15:00Z");
@@ -232,17 +270,22 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_tags_and_addresses_does_not_matter(
+    fn the_order_of_tags_addresses_and_ports_does_not_matter(
         mut list in prop::collection::vec("[ab]=?[a-c]?", 0..8),
-        mut ips in prop::collection::vec((0_u8..4, any::<bool>(), any::<bool>()), 0..6),
+        mut ips in prop::collection::vec((0_u8..4, any::<Option<bool>>(), any::<bool>()), 0..6),
+        mut ports in prop::collection::vec(("(eth|bond)[0-2]", "[0-2]?", prop::option::of("layer[23]")), 0..5),
     ) {
-        let ip = |&(last, public, management): &(u8, bool, bool)|
+        let ip = |&(last, public, management): &(u8, Option<bool>, bool)|
             json!({"address": format!("10.0.0.{last}"), "public": public, "management": management});
-        let map = |tags: &[String], ips: &[(u8, bool, bool)]|
-            machine(json!({"tags": tags, "ip_addresses": ips.iter().map(ip).collect::<Vec<_>>()}));
-        let one = map(&list, &ips);
+        let port = |(name, mac, network): &(String, String, Option<String>)|
+            json!({"name": name, "network_type": network, "data": {"mac": mac}});
+        let map = |tags: &[String], ips: &[_], ports: &[_]| machine(json!({"tags": tags,
+            "ip_addresses": ips.iter().map(ip).collect::<Vec<_>>(),
+            "network_ports": ports.iter().map(port).collect::<Vec<_>>()}));
+        let one = map(&list, &ips, &ports);
         list.reverse();
         ips.reverse();
-        prop_assert_eq!(one, map(&list, &ips));
+        ports.reverse();
+        prop_assert_eq!(one, map(&list, &ips, &ports));
     }
 }
