@@ -68,6 +68,8 @@ pub(crate) fn filter(name: &str, values: Vec<String>) -> Filter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(selector: &str, wanted: &[(&str, &[&str])]) {
@@ -106,5 +108,35 @@ mod tests {
     fn more_values_than_a_call_takes_are_not_pushed_down() {
         let many: Vec<String> = (0..201).map(|n| format!("v{n}")).collect();
         check(&format!("team in ({})", many.join(",")), &[]);
+    }
+
+    /// EC2's rule for a value: `*` is any text, `?` one character, `\` takes the next one as it is.
+    fn matches(pattern: &[char], text: &[char]) -> bool {
+        match (pattern, text) {
+            ([], text) => text.is_empty(),
+            (['*', rest @ ..], text) => (0..=text.len()).any(|at| matches(rest, &text[at..])),
+            (['?', rest @ ..], [_, text @ ..]) => matches(rest, text),
+            (['\\', c, rest @ ..], [first, text @ ..]) if c == first => matches(rest, text),
+            (['\\', ..], _) => false,
+            ([c, rest @ ..], [first, text @ ..]) => c == first && matches(rest, text),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::tests::cases())]
+
+        #[test]
+        fn a_literal_matches_its_own_text_and_no_other(
+            text in r"[ab*?\\]{0,8}", other in r"[ab*?\\]{0,8}", any in "\\PC{0,20}",
+        ) {
+            let [text, other, any] = [text, other, any].map(|text| text.chars().collect::<Vec<_>>());
+            let pattern = |text: &[char]| -> Vec<char> {
+                literal(&text.iter().collect::<String>()).chars().collect()
+            };
+            prop_assert!(matches(&pattern(&text), &text));
+            prop_assert!(matches(&pattern(&any), &any));
+            prop_assert_eq!(matches(&pattern(&text), &other), text == other);
+        }
     }
 }

@@ -23,8 +23,10 @@ pub(crate) const FACTS: &[&str] = &[
     "manager",
     "name",
     "reason",
+    "reason-message",
     "subnet",
     "tenancy",
+    "transition-reason",
     "vpc",
 ];
 
@@ -214,6 +216,7 @@ fn facts(instance: &Instance, interner: &mut Interner) -> TextMap {
         .operator()
         .filter(|operator| operator.managed() == Some(true))
         .map(|operator| operator.principal().unwrap_or("aws"));
+    let reason = instance.state_reason();
     let name = instance.tags().iter().find(|tag| tag.key() == Some("Name"));
     // Absent means on demand.
     let lifecycle =
@@ -224,9 +227,11 @@ fn facts(instance: &Instance, interner: &mut Interner) -> TextMap {
         ("lifecycle", Some(lifecycle)),
         ("manager", manager),
         ("name", name.and_then(|tag| tag.value())),
-        ("reason", instance.state_reason().and_then(|reason| reason.code())),
+        ("reason", reason.and_then(|reason| reason.code())),
+        ("reason-message", reason.and_then(|reason| reason.message())),
         ("subnet", instance.subnet_id()),
         ("tenancy", placement.and_then(|placement| placement.tenancy()).map(|name| name.as_str())),
+        ("transition-reason", instance.state_transition_reason()),
         ("vpc", instance.vpc_id()),
     ]
     .into_iter()

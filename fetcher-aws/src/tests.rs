@@ -8,6 +8,8 @@ use aws_sdk_ec2::config::SharedCredentialsProvider;
 use fetcher_core::machine::{Life, Machine, Source, State, Text};
 use fetcher_core::provider::{Fetch, FetchError, Lookup, Progress, Provider};
 use fetcher_core::selector::Selector;
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::RngSeed;
 
 use crate::clients::Reach;
 use crate::config::{self, Flags, Section};
@@ -22,6 +24,16 @@ mod server;
 
 const ACCOUNT: &str = "210987654321";
 const LIST: &str = "DescribeInstances";
+
+/// The same cases each time, so that a change is judged by itself; PROPTEST_CASES explores others.
+#[expect(clippy::disallowed_methods, reason = "proptest's own variable, in tests alone")]
+pub(crate) fn cases() -> ProptestConfig {
+    let all = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        return all;
+    }
+    ProptestConfig { rng_seed: RngSeed::Fixed(48), ..all }
+}
 
 /// A provider whose world is `server`, with this section; impatient, so that the tests are quick.
 fn ec2(server: &Server, yaml: &str) -> Ec2 {

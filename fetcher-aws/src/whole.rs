@@ -139,6 +139,7 @@ pub(crate) enum Broken {
 #[cfg(test)]
 mod tests {
     use http_body_util::{BodyExt, StreamBody};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -168,5 +169,24 @@ mod tests {
         let mebibyte = "x".repeat(1 << 20);
         let endless = std::iter::repeat_n(mebibyte, 65);
         assert!(read(endless).await.unwrap_err().contains("longer than 64 MiB"));
+    }
+
+    proptest! {
+        #![proptest_config(crate::tests::cases())]
+
+        /// However the bytes come, a body is whole when all of it ends with the end tag, white space aside.
+        #[test]
+        fn a_body_is_whole_exactly_when_its_end_tag_is_there(
+            chunks in prop::collection::vec("(</XRes|ponse>|</XResponse>|[ \n]{0,40}|x{0,70})", 0..8),
+        ) {
+            let all = chunks.concat();
+            let whole = all.trim_ascii_end().ends_with("Response>");
+            // More white space than any answer has hides the tag, and then it is an error.
+            let seen = all[all.len().saturating_sub(TAIL)..].trim_ascii_end().ends_with("Response>");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let read = runtime.block_on(read(chunks));
+            prop_assert_eq!(read.is_ok(), seen, "{:?}", read);
+            prop_assert!(whole || read.is_err());
+        }
     }
 }
