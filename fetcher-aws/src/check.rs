@@ -41,7 +41,7 @@ async fn check_region(region: &RegionClient) -> Vec<Finding> {
         let mut finding = dry_run(region, types::ACTION, types.err()).await;
         if !finding.ok {
             finding.text.push_str(
-                "; without it Hosts have no memory: allow it, or set `aws.instanceTypes: false`",
+                "; allow it, or do without the memory of Hosts: `aws.instanceTypes: false`",
             );
         }
         findings.push(finding);

@@ -92,9 +92,12 @@ pub(crate) fn is_stale_token<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bo
     matches!(error.code(), Some("InvalidNextToken" | "InvalidPaginationToken" | "ExpiredNextToken"))
 }
 
-/// Whether AWS understood and refused, so that asking again soon changes nothing.
-pub(crate) fn is_refusal(error: &FetchError) -> bool {
-    matches!(error, FetchError::Denied { .. } | FetchError::Invalid { .. })
+/// Whether this action, and not the credentials, was refused: asking again soon changes nothing. An endpoint that is
+/// not AWS may not know the action at all.
+pub(crate) fn is_not_allowed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error
+        .code()
+        .is_some_and(|code| code == "InvalidAction" || matches!(kind(code, 0), Kind::Permission))
 }
 
 enum Kind {

@@ -1,7 +1,7 @@
 //! What an instance type has: memory, and processors where the instance does not say. Asked once for each type.
 //!
-//! Optional: without the permission, or for a type that is not answered, machines go without. But an
-//! endpoint that fails fails the source, because memory that comes and goes would rewrite every Host.
+//! Optional: without the permission, or for a type that is not answered, machines go without. But any other failure,
+//! refused credentials included, fails the source, because memory that comes and goes would rewrite every Host.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -54,24 +54,39 @@ pub(crate) async fn fill(
     for batch in missing.chunks(BATCH) {
         match ask(region, batch).await {
             Ok(answer) => region.types.learn(batch, &answer),
-            Err(error) if errors::is_refusal(&error) => {
+            Err(Stop::NotAllowed(error)) => {
                 tracing::warn!(source = %region.source, %error, "Memory of instance types is not known");
                 region.types.lock().refused = Some(Instant::now());
                 break;
             }
-            Err(FetchError::Unavailable { message }) => {
-                return Err(FetchError::unavailable(format!(
-                    "{message} (`aws.instanceTypes: false` does without it)"
-                )));
-            }
-            Err(error) => return Err(error),
+            Err(Stop::Failed(error)) => return Err(hinted(error)),
         }
     }
     region.types.apply(machines);
     Ok(())
 }
 
-async fn ask(region: &RegionClient, types: &[Text]) -> Result<Vec<InstanceTypeInfo>, FetchError> {
+enum Stop {
+    /// The permission is missing, and will be for a while.
+    NotAllowed(FetchError),
+    Failed(FetchError),
+}
+
+/// The same with the way around it. Credentials that are refused would be refused without this call too.
+fn hinted(mut error: FetchError) -> FetchError {
+    match &mut error {
+        FetchError::Throttled { message, .. }
+        | FetchError::Unavailable { message }
+        | FetchError::Inconsistent { message }
+        | FetchError::Invalid { message } => {
+            message.push_str(" (`aws.instanceTypes: false` does without it)");
+        }
+        FetchError::Denied { .. } => {}
+    }
+    error
+}
+
+async fn ask(region: &RegionClient, types: &[Text]) -> Result<Vec<InstanceTypeInfo>, Stop> {
     let mut answer = Vec::new();
     let mut token: Option<String> = None;
     // By filter: one unknown type in `InstanceTypes` fails the whole call.
@@ -89,7 +104,15 @@ async fn ask(region: &RegionClient, types: &[Text]) -> Result<Vec<InstanceTypeIn
             .await;
         let mut page = match page {
             Ok(page) => page,
-            Err(error) => return Err(region.error(ACTION, &error).await),
+            Err(error) => {
+                let not_allowed = errors::is_not_allowed(&error);
+                let error = region.error(ACTION, &error).await;
+                return Err(if not_allowed {
+                    Stop::NotAllowed(error)
+                } else {
+                    Stop::Failed(error)
+                });
+            }
         };
         token = page.next_token.take().filter(|token| !token.is_empty());
         answer.extend(page.instance_types.unwrap_or_default());
@@ -97,10 +120,10 @@ async fn ask(region: &RegionClient, types: &[Text]) -> Result<Vec<InstanceTypeIn
             return Ok(answer);
         }
     }
-    Err(FetchError::unavailable(format!(
+    Err(Stop::Failed(FetchError::unavailable(format!(
         "{ACTION} of account {} in {}: the list never ends",
         region.account, region.name
-    )))
+    ))))
 }
 
 impl Types {

@@ -249,6 +249,7 @@ async fn a_lookup_that_brings_what_nobody_asked_for_is_an_error() {
     assert_eq!(error.reason(), "inconsistent");
 }
 
+const TYPE: &str = "DescribeInstanceTypes";
 const TYPES: &str = "<DescribeInstanceTypesResponse><instanceTypeSet><item><instanceType>m7g.large</instanceType>\
     <vCpuInfo><defaultVCpus>2</defaultVCpus></vCpuInfo><memoryInfo><sizeInMiB>8192</sizeInMiB></memoryInfo></item>\
     </instanceTypeSet></DescribeInstanceTypesResponse>";
@@ -265,39 +266,63 @@ async fn with_types(server: &Server) -> (Ec2, Source) {
 async fn memory_and_processors_of_a_type_are_asked_for_once() {
     let server = Server::start().await;
     let (ec2, source) = with_types(&server).await;
-    server.script("DescribeInstanceTypes", [Answer::Http(200, TYPES.to_owned())]);
+    server.script(TYPE, [Answer::Http(200, TYPES.to_owned())]);
     for _ in 0..3 {
         let got = fetch(&ec2, &source, "").await.unwrap();
         assert_eq!(got[1].hardware.memory_bytes, Some(8 << 30));
         assert_eq!(got[1].hardware.cpus, Some(2));
     }
-    assert_eq!(server.requests("DescribeInstanceTypes").len(), 1);
+    assert_eq!(server.requests(TYPE).len(), 1);
 }
 
 #[tokio::test]
 async fn without_the_permission_for_types_machines_come_without_memory() {
-    let server = Server::start().await;
-    let (ec2, source) = with_types(&server).await;
-    server.script("DescribeInstanceTypes", [error(403, "UnauthorizedOperation", "no")]);
-    for _ in 0..3 {
-        assert_eq!(fetch(&ec2, &source, "").await.unwrap()[0].hardware.memory_bytes, None);
+    for (status, code) in [(403, "UnauthorizedOperation"), (400, "InvalidAction")] {
+        let server = Server::start().await;
+        let (ec2, source) = with_types(&server).await;
+        server.script(TYPE, [error(status, code, "no")]);
+        for _ in 0..3 {
+            assert_eq!(fetch(&ec2, &source, "").await.unwrap()[0].hardware.memory_bytes, None);
+        }
+        let asked = server.requests(TYPE).len();
+        assert_eq!(asked, 1, "{code} is not asked again at once");
     }
-    assert_eq!(
-        server.requests("DescribeInstanceTypes").len(),
-        1,
-        "refused is not asked again at once"
-    );
 }
 
 /// Memory that comes and goes would rewrite every Host, twice.
 #[tokio::test]
 async fn types_that_fail_for_now_fail_the_listing_and_the_remedy_is_named() {
-    let server = Server::start().await;
-    let (ec2, source) = with_types(&server).await;
-    server.script("DescribeInstanceTypes", [error(503, "Unavailable", "later")]);
-    let error = fetch(&ec2, &source, "").await.unwrap_err();
-    assert_eq!(error.reason(), "unavailable");
-    assert!(error.to_string().contains("aws.instanceTypes: false"), "{error}");
+    for (status, code, reason) in [
+        (503, "Unavailable", "unavailable"),
+        (503, "RequestLimitExceeded", "throttled"),
+        (400, "InvalidParameterValue", "invalid"),
+    ] {
+        let server = Server::start().await;
+        let (ec2, source) = with_types(&server).await;
+        server.script(TYPE, [error(status, code, "later")]);
+        let error = fetch(&ec2, &source, "").await.unwrap_err();
+        assert_eq!(error.reason(), reason);
+        assert!(error.to_string().contains("aws.instanceTypes: false"), "{error}");
+    }
+}
+
+/// They pass, and the listing before them was answered: that is no reason to take the memory off every Host.
+#[tokio::test]
+async fn credentials_that_are_refused_for_types_fail_the_listing_until_they_are_not() {
+    for answer in [
+        error(400, "ExpiredToken", "x"),
+        error(401, "AuthFailure", "x"),
+        error(403, "SignatureDoesNotMatch", "x"),
+        Answer::Http(403, "<html>a proxy</html>".to_owned()),
+    ] {
+        let server = Server::start().await;
+        let (ec2, source) = with_types(&server).await;
+        server.script(TYPE, [answer.clone(), Answer::Http(200, TYPES.to_owned())]);
+        let refused = fetch(&ec2, &source, "").await.unwrap_err();
+        assert_eq!(refused.reason(), "denied", "{answer:?}");
+        let got = fetch(&ec2, &source, "").await.unwrap();
+        assert_eq!(got[0].hardware.memory_bytes, Some(8 << 30), "{answer:?}");
+    }
 }
 
 #[tokio::test]
