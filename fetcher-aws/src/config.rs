@@ -135,7 +135,7 @@ pub struct Endpoints {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
     /// Region to list, or `all`; may be given several times or as a list with commas, and stands in place of
-    /// every `regions` of the configuration
+    /// every `regions` of the configuration, whose settings of such a region still hold
     #[arg(long = "region", value_name = "REGION", value_delimiter = ',', env = "FETCHER_REGION")]
     pub regions: Vec<String>,
 }
@@ -171,6 +171,8 @@ pub(crate) struct AccountPlan {
     pub(crate) credentials_file: Option<PathBuf>,
     /// None: the region of the shell.
     pub(crate) regions: Option<Regions>,
+    /// What the file says of single regions, the account's own words first.
+    told: Vec<Region>,
     pub(crate) gone: GoneOverride,
     pub(crate) suspend: bool,
 }
@@ -195,6 +197,12 @@ impl AccountPlan {
             (None, None) => "credentials of the environment".to_owned(),
         }
     }
+
+    /// The region of this name, with what the file says of it.
+    pub(crate) fn region(&self, name: &str) -> Region {
+        let told = self.told.iter().find(|region| region.name == name);
+        told.cloned().unwrap_or_else(|| Region::named(name))
+    }
 }
 
 /// What section and flags come to.
@@ -207,11 +215,16 @@ pub(crate) fn fleet(section: Section, flags: &Flags) -> Result<Fleet, InvalidCon
         .into_iter()
         .enumerate()
         .map(|(at, account)| {
-            let regions = flagged
-                .clone()
-                .or_else(|| account.regions.clone())
-                .or_else(|| section.regions.clone());
-            account_plan(account, regions, section.credentials_file.clone())
+            let lists = [&account.regions, &section.regions].map(Option::as_ref);
+            let own = lists[0].or(lists[1]);
+            // A flag says which regions; what the file says of each of them still holds.
+            let (regions, told) = match &flagged {
+                Some(regions) => (Some(regions), lists.to_vec()),
+                None => (own, vec![own]),
+            };
+            let told = told.into_iter().flatten().flat_map(Regions::listed).cloned().collect();
+            let regions = regions.cloned();
+            account_plan(account, regions, told, section.credentials_file.clone())
                 .map_err(|why| InvalidConfig(format!("`aws.accounts[{at}]`: {why}")))
         })
         .collect::<Result<_, _>>()?;
@@ -278,6 +291,7 @@ fn flagged(flags: &Flags) -> Result<Option<Regions>, InvalidConfig> {
 fn account_plan(
     account: Account,
     regions: Option<Regions>,
+    told: Vec<Region>,
     credentials_file: Option<PathBuf>,
 ) -> Result<AccountPlan, String> {
     if let Some(regions) = &regions {
@@ -307,6 +321,7 @@ fn account_plan(
         profile: account.profile,
         credentials_file,
         regions,
+        told,
         gone: account.gone,
         suspend: account.suspend,
     })

@@ -69,7 +69,7 @@ impl Account {
             Err(error) => {
                 let known = self.last().regions.clone();
                 stale = Some(error.clone());
-                known.ok_or(error)?.into_iter().map(Region::named).collect()
+                known.ok_or(error)?.iter().map(|name| self.plan.region(name)).collect()
             }
         };
         Ok(Found { id, regions, stale })
@@ -97,13 +97,17 @@ impl Account {
         id: &str,
     ) -> Result<Vec<Region>, FetchError> {
         match &self.plan.regions {
-            Some(Regions::Listed(regions)) => Ok(regions.clone()),
-            Some(Regions::All) => {
-                let names = enabled(session, fleet, id).await?;
-                self.last().regions = Some(names.clone());
-                Ok(names.into_iter().map(Region::named).collect())
+            Some(Regions::Listed(regions)) => {
+                Ok(regions.iter().map(|region| self.plan.region(&region.name)).collect())
             }
-            None => session.shell_region.as_ref().map(|name| vec![Region::named(name)]).ok_or_else(|| {
+            Some(Regions::All) => {
+                let home = self.plan.region(session.home());
+                let names = enabled(session, fleet, id, &home).await?;
+                let regions = names.iter().map(|name| self.plan.region(name)).collect();
+                self.last().regions = Some(names);
+                Ok(regions)
+            }
+            None => session.shell_region.as_ref().map(|name| vec![self.plan.region(name)]).ok_or_else(|| {
                 FetchError::invalid(
                     "no region is named: give `--region`, `aws.regions` in the configuration, or AWS_REGION",
                 )
@@ -136,9 +140,13 @@ async fn caller(session: &Session, label: &str) -> Result<Text, FetchError> {
 }
 
 /// The regions that are enabled for the account, by name.
-async fn enabled(session: &Session, fleet: &Fleet, id: &str) -> Result<Vec<String>, FetchError> {
-    let home = session.home().to_owned();
-    let client = session.region(id, &home, ec2_endpoint(fleet, &Region::named(&home)));
+async fn enabled(
+    session: &Session,
+    fleet: &Fleet,
+    id: &str,
+    home: &Region,
+) -> Result<Vec<String>, FetchError> {
+    let client = session.region(id, &home.name, ec2_endpoint(fleet, home));
     // Without `AllRegions` only enabled ones are answered.
     let answer = match client.ec2.describe_regions().all_regions(false).send().await {
         Ok(answer) => answer,
@@ -154,7 +162,8 @@ async fn enabled(session: &Session, fleet: &Fleet, id: &str) -> Result<Vec<Strin
     names.dedup();
     if names.is_empty() {
         return Err(FetchError::inconsistent(format!(
-            "{REGIONS} of account {id} in {home}: not one region is enabled, which cannot be"
+            "{REGIONS} of account {id} in {}: not one region is enabled, which cannot be",
+            home.name
         )));
     }
     Ok(names)

@@ -45,6 +45,14 @@ impl Region {
 }
 
 impl Regions {
+    /// Those that are named one by one.
+    pub(crate) fn listed(&self) -> &[Region] {
+        match self {
+            Self::All => &[],
+            Self::Listed(regions) => regions,
+        }
+    }
+
     /// What is wrong with it.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self::Listed(regions) = self else { return Ok(()) };

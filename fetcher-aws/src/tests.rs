@@ -37,15 +37,21 @@ pub(crate) fn cases() -> ProptestConfig {
 
 /// A provider whose world is `server`, with this section; impatient, so that the tests are quick.
 fn ec2(server: &Server, yaml: &str) -> Ec2 {
+    ec2_flagged(server, yaml, &[])
+}
+
+/// The same with these regions as `--region`.
+fn ec2_flagged(server: &Server, yaml: &str, regions: &[&str]) -> Ec2 {
     let keys = Credentials::new("AKIAEXAMPLE000000001", "x".repeat(40), None, None, "tests");
-    ec2_as(SharedCredentialsProvider::new(keys), server, yaml)
+    ec2_as(SharedCredentialsProvider::new(keys), server, yaml, regions)
 }
 
 /// The same for whoever asks.
-fn ec2_as(who: SharedCredentialsProvider, server: &Server, yaml: &str) -> Ec2 {
+fn ec2_as(who: SharedCredentialsProvider, server: &Server, yaml: &str, regions: &[&str]) -> Ec2 {
     let yaml = format!("endpoints: {{ec2: SERVER, sts: SERVER}}\n{yaml}");
     let section: Section = serde_saphyr::from_str(&yaml.replace("SERVER", &server.url)).unwrap();
-    let mut fleet = config::fleet(section, &Flags::default()).unwrap();
+    let regions = regions.iter().map(ToString::to_string).collect();
+    let mut fleet = config::fleet(section, &Flags { regions }).unwrap();
     fleet.calls.attempts = NonZeroU32::new(3).unwrap();
     fleet.calls.attempt_timeout = Duration::from_secs(2);
     fleet.calls.backoff = Duration::from_millis(5);

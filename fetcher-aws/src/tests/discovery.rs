@@ -156,13 +156,44 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
 #[test]
 fn regions_of_the_flag_stand_in_place_of_all_others() {
     let yaml = "regions: all\naccounts: [{regions: [us-east-1]}]";
+    assert_eq!(flagged(yaml, &["eu-west-1", ""]), [config::Region::named("eu-west-1")]);
+}
+
+/// The regions of the first account under `--region` with these.
+fn flagged(yaml: &str, names: &[&str]) -> Vec<config::Region> {
     let section: Section = serde_saphyr::from_str(yaml).unwrap();
-    let regions = vec!["eu-west-1".to_owned(), String::new()];
+    let regions = names.iter().map(ToString::to_string).collect();
     let fleet = config::fleet(section, &Flags { regions }).unwrap();
-    let config::Regions::Listed(listed) = fleet.accounts[0].regions.clone().unwrap() else {
-        panic!()
-    };
-    assert_eq!(listed[0].name, "eu-west-1");
+    let plan = &fleet.accounts[0];
+    let listed = plan.regions.as_ref().unwrap().listed();
+    listed.iter().map(|region| plan.region(&region.name)).collect()
+}
+
+#[test]
+fn a_flag_chooses_the_regions_and_keeps_what_the_file_says_of_them() {
+    let section =
+        "[{name: eu-west-1, suspend: true, expect: {min: 9}}, {name: us-east-1, suspend: true}]";
+    let yaml = format!("regions: {section}\naccounts: [{{regions: [us-east-1]}}]");
+    let got = flagged(&yaml, &["us-east-1", "eu-west-1", "eu-west-2"]);
+    let got: Vec<_> =
+        got.iter().map(|region| (&*region.name, region.suspend, region.expect.min)).collect();
+    let wanted = [("us-east-1", false, 0), ("eu-west-1", true, 9), ("eu-west-2", false, 0)];
+    assert_eq!(got, wanted, "the account's own words come first");
+}
+
+#[tokio::test]
+async fn all_regions_by_a_flag_keep_what_the_file_says_of_them_too() {
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [caller(ACCOUNT)]);
+    let enabled = [("eu-west-1", "opted-in"), ("us-east-1", "opted-in")];
+    server.script("DescribeRegions", [regions(&enabled), error(500, "InternalError", "x")]);
+    let yaml = "regions: [{name: us-east-1, suspend: true}]";
+    let ec2 = ec2_flagged(&server, yaml, &["all"]);
+    for asked in ["well", "in vain"] {
+        let discovery = ec2.sources().await.unwrap();
+        let got: Vec<_> = discovery.sources.iter().map(|s| s.settings.suspend).collect();
+        assert_eq!(got, [false, true], "asked {asked}");
+    }
 }
 
 #[test]

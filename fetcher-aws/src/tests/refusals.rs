@@ -128,7 +128,7 @@ async fn sts_that_fails_is_unavailable_and_not_denied() {
 async fn a_role_that_nobody_can_ask_for_says_who_is_missing() {
     let server = Server::start().await;
     let nobody = provide_credentials_fn(async || Err(CredentialsError::not_loaded("none")));
-    let ec2 = ec2_as(SharedCredentialsProvider::new(nobody), &server, ROLE);
+    let ec2 = ec2_as(SharedCredentialsProvider::new(nobody), &server, ROLE, &[]);
     let source = ec2.sources().await.unwrap().sources[0].source.clone();
     let error = fetch(&ec2, &source, "").await.unwrap_err();
     assert_eq!(error.reason(), "denied", "{error}");

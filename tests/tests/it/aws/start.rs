@@ -24,6 +24,30 @@ async fn a_region_and_the_shells_credentials_are_all_that_a_first_run_needs() ->
     Ok(())
 }
 
+#[tokio::test]
+async fn a_flag_does_not_lift_what_the_file_says_of_its_region() -> Result<()> {
+    let ec2 = FakeEc2::start(World { instances: 3, delay: Duration::ZERO }, 0).await?;
+    let suspended = json!({"name": REGIONS[0], "suspend": true});
+    let demanding = json!({"name": REGIONS[1], "expect": {"min": 9999}});
+    let run = Run::new(&json!({
+        "selector": "",
+        "store": {"file": {"path": "inventory.json"}},
+        "aws": {
+            "regions": [suspended, demanding, REGIONS[2]],
+            "endpoints": {"ec2": ec2.url(), "sts": ec2.url()},
+        },
+    }))?;
+    for (region, code) in [(REGIONS[0], 0), (REGIONS[1], 1)] {
+        let ran =
+            run.fetcher.run(&["--config", "fetcher.yaml", "--once", "--region", region]).await?;
+        assert_eq!(ran.code, code, "{} {}", ran.stdout, ran.stderr);
+        assert!(
+            run.hosts().is_ok_and(|hosts| hosts.is_empty()) || !run.path("inventory.json").exists()
+        );
+    }
+    Ok(())
+}
+
 /// In the SDK's own chain the keys of the environment win, and both profiles would be one account.
 #[tokio::test]
 async fn profiles_of_the_configuration_win_over_keys_in_the_environment() -> Result<()> {
