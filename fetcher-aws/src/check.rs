@@ -13,7 +13,8 @@ use crate::{list, types};
 /// Regions asked at the same time.
 const SIDE_BY_SIDE: usize = 16;
 
-/// One finding for each account that could not be discovered, and for each action in each region.
+/// One finding for each account that could not be discovered, and for each action in each region. A suspended region
+/// is not asked here either.
 pub(crate) async fn check(ec2: &Ec2) -> Vec<Finding> {
     let discovery = match ec2.sources().await {
         Ok(discovery) => discovery,
@@ -21,8 +22,14 @@ pub(crate) async fn check(ec2: &Ec2) -> Vec<Finding> {
     };
     let failed = discovery.failed.iter().map(|(_, error)| bad(error));
     let mut findings: Vec<Finding> = failed.collect();
+    let (suspended, served): (Vec<_>, Vec<_>) =
+        discovery.sources.iter().partition(|served| served.settings.suspend);
+    findings.extend(suspended.iter().map(|served| Finding {
+        ok: true,
+        text: format!("{}: suspended, so not asked", served.source),
+    }));
     let regions: Vec<_> =
-        discovery.sources.iter().filter_map(|served| ec2.region(&served.source).ok()).collect();
+        served.iter().filter_map(|served| ec2.region(&served.source).ok()).collect();
     let asked: Vec<_> = regions.iter().map(|region| check_region(region)).collect();
     let asked: Vec<Vec<Finding>> = stream::iter(asked).buffered(SIDE_BY_SIDE).collect().await;
     findings.extend(asked.into_iter().flatten());

@@ -126,6 +126,18 @@ async fn check_names_each_region_and_the_action_that_is_not_allowed() {
     assert!(findings[1].text.contains("ec2:DescribeInstanceTypes"), "{findings:?}");
 }
 
+#[tokio::test]
+async fn check_asks_no_region_that_is_suspended() {
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [caller(ACCOUNT)]);
+    let ec2 = ec2(&server, "regions: [{name: eu-west-1, suspend: true}]");
+    let findings = ec2.check().await;
+    assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].text.contains("aws-210987654321-eu-west-1: suspended"), "{findings:?}");
+    assert_eq!(server.requests(LIST).len() + server.requests("DescribeInstanceTypes").len(), 0);
+}
+
 #[test]
 fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
     let cases = [
