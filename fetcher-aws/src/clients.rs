@@ -19,8 +19,9 @@ use fetcher_core::provider::FetchError;
 
 use crate::config::{AccountPlan, Calls, Endpoints};
 use crate::errors::{self, Call};
+use crate::homes::Homes;
 use crate::keys::{Keys, Origin};
-use crate::patience::Patience;
+use crate::patience::{BACKOFF, Patience};
 use crate::provider::NAME;
 use crate::throttle::Throttle;
 use crate::types::Types;
@@ -28,8 +29,6 @@ use crate::whole::Whole;
 
 /// How long connecting may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The longest wait between two attempts.
-pub(crate) const BACKOFF: Duration = Duration::from_secs(20);
 /// How long one call may take with all its attempts: less than a round's deadline of five minutes.
 const OPERATION: Duration = Duration::from_secs(240);
 
@@ -54,7 +53,8 @@ pub(crate) struct Session {
     keys: Keys,
     /// The region that the shell names, if it does.
     pub(crate) shell_region: Option<String>,
-    pub(crate) sts: aws_sdk_sts::Client,
+    /// Where STS is asked.
+    pub(crate) homes: Arc<Homes>,
     pub(crate) types: Arc<Types>,
     role: Option<String>,
     calls: Calls,
@@ -88,12 +88,12 @@ fn http() -> SharedHttpClient {
 }
 
 impl Session {
-    /// The session of `plan`. `home` is the region for STS where the shell names none.
+    /// The session of `plan`. `homes` are the regions for STS; none: the shell's.
     pub(crate) async fn open(
         plan: &AccountPlan,
         calls: Calls,
         endpoints: &Endpoints,
-        home: Option<&str>,
+        homes: &[String],
         reach: &Reach,
     ) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -106,31 +106,31 @@ impl Session {
         if let Some(profile) = &plan.profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(home) = home {
-            loader = loader.region(Region::new(home.to_owned()));
+        if let Some(home) = homes.first() {
+            loader = loader.region(Region::new(home.clone()));
         }
         let base = loader.load().await;
         let shell_region = base.region().map(ToString::to_string);
-        let base = with_region(base, plan);
+        let home = shell_region.clone().unwrap_or_else(|| first_of_partition(plan).to_owned());
+        let others = homes.get(1..).unwrap_or_default();
+        let homes = Arc::new(Homes::new(home.clone(), others, endpoints.sts.clone()));
+        let base = base.into_builder().region(Region::new(home)).build();
         let keys = Keys::new(Origin {
             given: reach.credentials.clone(),
             profile: plan.profile.clone(),
             file: plan.credentials_file.clone(),
             role: plan.role.clone(),
-            sdk: at_sts(&base, endpoints),
+            sdk: base.clone(),
+            homes: Arc::clone(&homes),
             http: reach.http.clone(),
         });
         let signer = SharedCredentialsProvider::new(keys.clone());
         let sdk = base.into_builder().credentials_provider(signer).build();
-        let sts = aws_sdk_sts::config::Builder::from(&at_sts(&sdk, endpoints))
-            .retry_classifier(Patience)
-            .interceptor(Whole::new(None))
-            .build();
         Self {
             sdk,
             keys,
             shell_region,
-            sts: aws_sdk_sts::Client::from_conf(sts),
+            homes,
             types: Arc::default(),
             role: plan.role.as_ref().map(|role| role.arn.clone()),
             calls,
@@ -142,9 +142,12 @@ impl Session {
         self.role.is_some()
     }
 
-    /// The region where STS is asked.
-    pub(crate) fn home(&self) -> &str {
-        self.sdk.region().map_or("", |region| region.as_ref())
+    /// The client for STS in the region `home`.
+    pub(crate) fn sts(&self, home: &str) -> aws_sdk_sts::Client {
+        let config = aws_sdk_sts::config::Builder::from(&self.homes.sdk(&self.sdk, home))
+            .retry_classifier(Patience)
+            .interceptor(Whole::new(None));
+        aws_sdk_sts::Client::from_conf(config.build())
     }
 
     /// The client of `region`, at `endpoint` if that is not the public one.
@@ -195,7 +198,8 @@ impl Session {
             self.keys.forget(key).await;
         }
         let role = self.role.as_deref();
-        let call = Call { action, account, region, role, key: key.as_deref() };
+        let home = self.homes.now();
+        let call = Call { action, account, region, home, role, key: key.as_deref() };
         errors::fetch_error(&call, error)
     }
 
@@ -240,23 +244,11 @@ impl RegionClient {
 }
 
 /// STS wants a region too; where none is named it is the partition's first.
-fn with_region(sdk: SdkConfig, plan: &AccountPlan) -> SdkConfig {
-    if sdk.region().is_some() {
-        return sdk;
-    }
-    let first = match plan.role.as_ref().map(|role| role.partition.as_str()) {
+fn first_of_partition(plan: &AccountPlan) -> &'static str {
+    match plan.role.as_ref().map(|role| role.partition.as_str()) {
         Some("aws-cn") => "cn-north-1",
         Some("aws-us-gov") => "us-gov-west-1",
         _ => "us-east-1",
-    };
-    sdk.into_builder().region(Region::new(first)).build()
-}
-
-/// The same for calls of STS.
-fn at_sts(sdk: &SdkConfig, endpoints: &Endpoints) -> SdkConfig {
-    match &endpoints.sts {
-        Some(url) => sdk.clone().into_builder().endpoint_url(url).build(),
-        None => sdk.clone(),
     }
 }
 

@@ -35,7 +35,8 @@ pub struct Section {
     pub credentials_file: Option<PathBuf>,
     /// Endpoints instead of the public ones: private endpoints, test servers.
     pub endpoints: Endpoints,
-    /// Where the enabled regions and the account id are asked for; the first listed region by default.
+    /// Where STS and the enabled regions are asked for; by default the first listed region, and another listed one
+    /// where STS does not answer there.
     pub discovery_region: Option<String>,
     /// Whether to ask DescribeInstanceTypes for memory, once for each type.
     pub instance_types: bool,
@@ -127,7 +128,7 @@ impl Present {
 pub struct Endpoints {
     /// For EC2, in every region that names none of its own; `{region}` stands for the region.
     pub ec2: Option<String>,
-    /// For STS (account ids, roles).
+    /// For STS (account ids, roles); `{region}` stands for the region.
     pub sts: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::clients::{Reach, RegionClient, Session};
 use crate::config::{AccountPlan, Fleet};
+use crate::errors;
 use crate::regions::{Region, Regions};
 
 pub(crate) const REGIONS: &str = "ec2:DescribeRegions";
@@ -46,9 +47,10 @@ impl Account {
 
     /// The account's session, opened on first use.
     pub(crate) async fn session(&self, fleet: &Fleet, reach: &Reach) -> &Session {
-        let home = fleet.discovery_region.as_deref().or_else(|| first_listed(&self.plan));
+        let homes =
+            fleet.discovery_region.clone().map_or_else(|| homes(&self.plan), |one| vec![one]);
         self.session
-            .get_or_init(|| Session::open(&self.plan, fleet.calls, &fleet.endpoints, home, reach))
+            .get_or_init(|| Session::open(&self.plan, fleet.calls, &fleet.endpoints, &homes, reach))
             .await
     }
 
@@ -101,7 +103,7 @@ impl Account {
                 Ok(regions.iter().map(|region| self.plan.region(&region.name)).collect())
             }
             Some(Regions::All) => {
-                let home = self.plan.region(session.home());
+                let home = self.plan.region(session.homes.now());
                 let names = enabled(session, fleet, id, &home).await?;
                 let regions = names.iter().map(|name| self.plan.region(name)).collect();
                 self.last().regions = Some(names);
@@ -120,22 +122,24 @@ impl Account {
     }
 }
 
-/// The first region that is listed: near to what is asked, and enabled as far as anybody says.
-fn first_listed(plan: &AccountPlan) -> Option<&str> {
-    match &plan.regions {
-        Some(Regions::Listed(regions)) => regions.first().map(|region| region.name.as_str()),
-        Some(Regions::All) | None => None,
-    }
+/// The regions that are listed: near to what is asked, and enabled as far as anybody says. Suspended ones last.
+fn homes(plan: &AccountPlan) -> Vec<String> {
+    let listed = plan.regions.as_ref().map_or(&[][..], Regions::listed);
+    let mut regions: Vec<_> = listed.iter().map(|region| plan.region(&region.name)).collect();
+    regions.sort_by_key(|region| region.suspend);
+    regions.into_iter().map(|region| region.name).collect()
 }
 
 /// The account that the session's credentials belong to.
 async fn caller(session: &Session, label: &str) -> Result<Text, FetchError> {
     const ACTION: &str = "sts:GetCallerIdentity";
-    match session.sts.get_caller_identity().send().await {
+    let ask = |home| session.sts(home).get_caller_identity().send();
+    // In a box, because the futures above it are nested nearly as deep as the compiler goes.
+    match Box::pin(session.homes.ask(ask, errors::is_of_region)).await {
         Ok(caller) => caller.account().map(Text::from).ok_or_else(|| {
             FetchError::inconsistent(format!("{ACTION} of {label}: the answer names no account"))
         }),
-        Err(error) => Err(session.error(ACTION, label, session.home(), &error).await),
+        Err(error) => Err(session.error(ACTION, label, session.homes.now(), &error).await),
     }
 }
 

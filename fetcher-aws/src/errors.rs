@@ -10,6 +10,7 @@ use std::fmt::Write;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use fetcher_core::printable::printable;
 use fetcher_core::provider::FetchError;
 
@@ -24,6 +25,8 @@ pub(crate) struct Call<'a> {
     /// An account's id, or what is known of it.
     pub(crate) account: &'a str,
     pub(crate) region: &'a str,
+    /// The region where the role is assumed.
+    pub(crate) home: &'a str,
     /// The role that was assumed for it.
     pub(crate) role: Option<&'a str>,
     /// The id of the access key, where the failure is about the key.
@@ -100,6 +103,28 @@ pub(crate) fn is_not_allowed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bo
         .is_some_and(|code| code == "InvalidAction" || matches!(kind(code, 0), Kind::Permission))
 }
 
+/// Whether the STS of another region may answer what this one did not: it is down or mistyped, or not enabled, and
+/// then does not know keys that are good (`InvalidClientTokenId`).
+pub(crate) fn is_of_region<E>(error: &SdkError<E>) -> bool
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let status = error.raw_response().map_or(0, |raw| raw.status().as_u16());
+    match error.code() {
+        Some("InvalidClientTokenId") => true,
+        Some(code) => matches!(kind(code, status), Kind::Region | Kind::Server),
+        // A refusal without a code is a proxy's, and credentials that failed were asked for elsewhere already.
+        None => !(400..500).contains(&status) && find::<CredentialsError>(error).is_none(),
+    }
+}
+
+/// The same of credentials that one region's STS was to give.
+pub(crate) fn are_of_region(error: &CredentialsError) -> bool {
+    matches!(error, CredentialsError::ProviderTimedOut(_))
+        || find::<SdkError<AssumeRoleError>>(error).is_some_and(is_of_region)
+        || find::<SdkError<AssumeRoleWithWebIdentityError>>(error).is_some_and(is_of_region)
+}
+
 enum Kind {
     Throttled,
     Permission,
@@ -126,7 +151,7 @@ fn kind(code: &str, status: u16) -> Kind {
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete" => Kind::Throttled,
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => Kind::Permission,
-        "AuthFailure" | "OptInRequired" => Kind::Region,
+        "AuthFailure" | "OptInRequired" | "RegionDisabledException" => Kind::Region,
         "InvalidClientTokenId"
         | "UnrecognizedClientException"
         | "MissingAuthenticationToken"
@@ -206,7 +231,7 @@ fn credentials_error(call: &Call<'_>, error: &(dyn Error + 'static)) -> Option<F
 
 fn role_error(call: &Call<'_>, error: &SdkError<AssumeRoleError>) -> FetchError {
     let role = call.role.unwrap_or("the role");
-    let assume = Call { action: "sts:AssumeRole", ..*call };
+    let assume = Call { action: "sts:AssumeRole", region: call.home, ..*call };
     let Some(code) = error.code() else {
         // Only what lies inside of it: the error itself would lead back here.
         let inner = error.source().and_then(|inner| credentials_error(&assume, inner));

@@ -18,12 +18,16 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;
-use aws_sdk_ec2::config::{ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_ec2::config::{
+    ProvideCredentials, Region, SharedCredentialsProvider, SharedHttpClient,
+};
 use tokio::sync::Mutex;
 
 use crate::config::Role;
+use crate::errors;
+use crate::homes::Homes;
 
-/// How long one load may take: a role on top of SSO or of an instance role is several calls.
+/// How long one load may take in one region: a role on top of SSO or of an instance role is several calls.
 const LOAD: Duration = Duration::from_secs(20);
 /// How long before their end credentials are exchanged.
 const BEFORE_END: Duration = Duration::from_secs(60);
@@ -50,8 +54,10 @@ pub(crate) struct Origin {
     pub(crate) file: Option<PathBuf>,
     /// Assumed on top of all that.
     pub(crate) role: Option<Role>,
-    /// For STS: region, endpoint, retries and timeouts.
+    /// For STS: retries and timeouts.
     pub(crate) sdk: SdkConfig,
+    /// And its regions.
+    pub(crate) homes: Arc<Homes>,
     pub(crate) http: SharedHttpClient,
 }
 
@@ -81,11 +87,8 @@ impl Keys {
         {
             return Err(shared(why));
         }
-        let loaded = match tokio::time::timeout(LOAD, self.0.origin.load()).await {
-            Ok(loaded) => loaded,
-            Err(_) => Err(CredentialsError::provider_timed_out(LOAD)),
-        };
-        match loaded {
+        // In a box, because the futures above it are nested nearly as deep as the compiler goes.
+        match Box::pin(self.0.origin.load()).await {
             Ok(credentials) => {
                 let until = Instant::now() + lasts(&credentials);
                 *kept = Kept { credentials: Some((credentials.clone(), until)), failure: None };
@@ -120,10 +123,19 @@ impl ProvideCredentials for Keys {
 
 impl Origin {
     async fn load(&self) -> Result<Credentials, CredentialsError> {
-        let own = self.own().await;
+        let load = |home| async move {
+            let loaded = tokio::time::timeout(LOAD, self.load_at(home)).await;
+            loaded.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LOAD)))
+        };
+        self.homes.ask(load, errors::are_of_region).await
+    }
+
+    /// With the STS of the region `home`.
+    async fn load_at(&self, home: &str) -> Result<Credentials, CredentialsError> {
+        let own = self.own(home).await;
         let Some(role) = &self.role else { return own.provide_credentials().await };
         let mut assume = AssumeRoleProvider::builder(&role.arn)
-            .configure(&self.sdk)
+            .configure(&self.homes.sdk(&self.sdk, home))
             .session_name(&role.session_name)
             .session_length(role.duration);
         if let Some(id) = &role.external_id {
@@ -134,13 +146,13 @@ impl Origin {
 
     /// Who asks, before any role. A profile that is named stands alone: in the SDK's chain, keys in the environment
     /// would win over it, and another account would be listed.
-    async fn own(&self) -> SharedCredentialsProvider {
+    async fn own(&self, home: &str) -> SharedCredentialsProvider {
         if let Some(given) = &self.given {
             return given.clone();
         }
         let mut config = ProviderConfig::default()
             .with_http_client(self.http.clone())
-            .with_region(self.sdk.region().cloned());
+            .with_region(Some(Region::new(home.to_owned())));
         if let Some(retries) = self.sdk.retry_config() {
             config = config.with_retry_config(retries.clone());
         }

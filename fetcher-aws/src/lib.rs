@@ -1,7 +1,7 @@
 //! fetcher-aws: EC2 instances of many accounts and regions.
 //!
 //! Each account and region is a source. In the order data flows: [`config`] says which, `discover` finds their
-//! ids and regions, `keys` sign for them, `clients` hold their sessions, `list` and `lookup` ask, `map` gives the answer its meaning.
+//! ids and regions, `keys` sign for them (`homes` is where that is asked for), `clients` hold their sessions, `list` and `lookup` ask, `map` gives the answer its meaning.
 
 mod check;
 mod clients;
@@ -9,6 +9,7 @@ pub mod config;
 mod discover;
 mod errors;
 mod filters;
+mod homes;
 mod keys;
 mod list;
 mod lookup;

@@ -8,7 +8,8 @@ use aws_sdk_ec2::config::interceptors::InterceptorContext;
 use aws_sdk_ec2::config::retry::{ClassifyRetry, RetryAction};
 use aws_smithy_types::retry::ErrorKind;
 
-use crate::clients::BACKOFF;
+/// The longest wait between two attempts.
+pub(crate) const BACKOFF: Duration = Duration::from_secs(20);
 
 /// Retries 429.
 #[derive(Debug)]

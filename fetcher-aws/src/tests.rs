@@ -48,7 +48,7 @@ fn ec2_flagged(server: &Server, yaml: &str, regions: &[&str]) -> Ec2 {
 
 /// The same for whoever asks.
 fn ec2_as(who: SharedCredentialsProvider, server: &Server, yaml: &str, regions: &[&str]) -> Ec2 {
-    let yaml = format!("endpoints: {{ec2: SERVER, sts: SERVER}}\n{yaml}");
+    let yaml = format!("endpoints: {{ec2: SERVER, sts: 'SERVER/{{region}}'}}\n{yaml}");
     let section: Section = serde_saphyr::from_str(&yaml.replace("SERVER", &server.url)).unwrap();
     let regions = regions.iter().map(ToString::to_string).collect();
     let mut fleet = config::fleet(section, &Flags { regions }).unwrap();

@@ -15,6 +15,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 
+/// A region that is enabled for no account: STS refuses every call there.
+pub const DISABLED: &str = "af-south-1";
+
 /// What the endpoint has.
 #[derive(Clone, Copy, Debug)]
 pub struct World {
@@ -100,6 +103,9 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, body: String) 
             shared.calls.fetch_add(1, Ordering::Relaxed);
             xml(page(shared.instances.load(Ordering::Relaxed), &account, &region, &body))
         }
+        Some("AssumeRole" | "GetCallerIdentity") if region == DISABLED => {
+            refused_by_sts("RegionDisabledException", "STS is not activated in this region.")
+        }
         Some("DescribeInstanceTypes") => xml(TYPES.to_owned()),
         Some("AssumeRole") => xml(assume(&body)),
         Some("GetCallerIdentity") => xml(caller(&account)),
@@ -117,6 +123,15 @@ fn error(code: &str, message: &str) -> Response {
          <RequestID>0</RequestID></Response>"
     );
     (StatusCode::BAD_REQUEST, body).into_response()
+}
+
+/// STS speaks the query protocol, whose errors look otherwise than those of EC2.
+fn refused_by_sts(code: &str, message: &str) -> Response {
+    let body = format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+         <Code>{code}</Code><Message>{message}</Message></Error><RequestId>0</RequestId></ErrorResponse>"
+    );
+    (StatusCode::FORBIDDEN, body).into_response()
 }
 
 /// Account and region of `Credential=ASIA000000000001/20260101/eu-west-1/ec2/aws4_request`.

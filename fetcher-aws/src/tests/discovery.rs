@@ -171,6 +171,95 @@ fn regions_of_the_flag_stand_in_place_of_all_others() {
     assert_eq!(flagged(yaml, &["eu-west-1", ""]), [config::Region::named("eu-west-1")]);
 }
 
+/// A first region in which STS cannot be asked, for one reason or the other.
+fn dead_ends() -> [Answer; 4] {
+    let refused = |code| sts_error(403, code, "x");
+    [
+        Answer::Cut(String::new()),
+        refused("RegionDisabledException"),
+        refused("InvalidClientTokenId"),
+        sts_error(500, "InternalFailure", "x"),
+    ]
+}
+
+fn regions_asked(server: &Server, action: &str) -> Vec<String> {
+    let mut asked: Vec<_> =
+        server.requests(action).iter().map(|request| request["Region"].clone()).collect();
+    asked.dedup();
+    asked
+}
+
+#[tokio::test]
+async fn a_region_that_is_dead_does_not_take_the_account_along() {
+    for dead in dead_ends() {
+        let server = Server::start().await;
+        server.script("GetCallerIdentity in eu-wset-1", [dead.clone()]);
+        server.script("GetCallerIdentity", [caller(ACCOUNT)]);
+        let ec2 = ec2(&server, "regions: [eu-wset-1, us-east-1]");
+        let wanted = ["210987654321/eu-wset-1", "210987654321/us-east-1"];
+        for _ in 0..2 {
+            let (scopes, failed) = scopes(&ec2).await;
+            assert_eq!((scopes.as_slice(), failed), (&wanted.map(String::from)[..], vec![]));
+        }
+        let asked = regions_asked(&server, "GetCallerIdentity");
+        assert_eq!(asked, ["eu-wset-1", "us-east-1"], "{dead:?}: the second time it is known");
+    }
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_in_another_region_where_the_first_one_is_dead() {
+    for dead in dead_ends() {
+        let server = Server::start().await;
+        server.script("AssumeRole in eu-wset-1", [dead.clone()]);
+        server.script("AssumeRole", [assumed("ASIA1")]);
+        server.script(LIST, [Answer::Http(200, page("111111111111", &[], None))]);
+        let ec2 = ec2(&server, &role_in("[eu-wset-1, us-east-1]"));
+        for served in ec2.sources().await.unwrap().sources {
+            fetch(&ec2, &served.source, "").await.unwrap();
+        }
+        let asked = regions_asked(&server, "AssumeRole");
+        assert_eq!(asked, ["eu-wset-1", "us-east-1"], "{dead:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_can_be_assumed_nowhere_names_the_region_that_was_asked() {
+    let server = Server::start().await;
+    server.script("AssumeRole", [sts_error(500, "InternalFailure", "x")]);
+    let regions = "[eu-wset-1, {name: eu-west-2, suspend: true}, us-east-1, us-east-2, us-west-1]";
+    let ec2 = ec2(&server, &role_in(regions));
+    let served = ec2.sources().await.unwrap().sources;
+    let error = fetch(&ec2, &served[2].source, "").await.unwrap_err();
+    assert_eq!(error.reason(), "unavailable");
+    let words = "sts:AssumeRole of account 111111111111 in eu-wset-1: ";
+    assert!(error.to_string().starts_with(words), "{error}");
+    let asked = regions_asked(&server, "AssumeRole");
+    assert_eq!(asked, ["eu-wset-1", "us-east-1", "us-east-2"], "not all, and no suspended one");
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_role_and_a_named_discovery_region_are_taken_at_their_word() {
+    let server = Server::start().await;
+    server.script("AssumeRole", [sts_error(403, "AccessDenied", "no")]);
+    let ec2 = ec2(&server, &role_in("[eu-west-1, us-east-1]"));
+    let source = ec2.sources().await.unwrap().sources[1].source.clone();
+    let error = fetch(&ec2, &source, "").await.unwrap_err();
+    assert_eq!(error.reason(), "denied");
+    assert_eq!(regions_asked(&server, "AssumeRole"), ["eu-west-1"]);
+
+    let server = Server::start().await;
+    server.script("GetCallerIdentity", [sts_error(500, "InternalFailure", "x")]);
+    let yaml = "regions: [eu-west-1, us-east-1]\ndiscoveryRegion: eu-central-1";
+    let (scopes, _) = scopes(&super::ec2(&server, yaml)).await;
+    assert!(scopes.is_empty());
+    assert_eq!(regions_asked(&server, "GetCallerIdentity"), ["eu-central-1"]);
+}
+
+fn role_in(regions: &str) -> String {
+    let role = "accounts: [{roleArn: 'arn:aws:iam::111111111111:role/x'}]";
+    format!("regions: {regions}\ninstanceTypes: false\n{role}")
+}
+
 /// The regions of the first account under `--region` with these.
 fn flagged(yaml: &str, names: &[&str]) -> Vec<config::Region> {
     let section: Section = serde_saphyr::from_str(yaml).unwrap();

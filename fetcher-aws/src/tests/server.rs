@@ -51,7 +51,8 @@ impl Server {
         Self { url, state, task }
     }
 
-    /// Answers `action` with these in turn; the last one again and again.
+    /// Answers `action` with these in turn; the last one again and again. `AssumeRole in eu-west-1` is what STS
+    /// answers in that region alone.
     pub(super) fn script(&self, action: &str, answers: impl IntoIterator<Item = Answer>) {
         let answers = answers.into_iter().collect();
         self.state.lock().unwrap().scripts.insert(action.to_owned(), answers);
@@ -75,8 +76,10 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let action = request["Action"].clone();
     let answer = {
         let mut state = state.lock().unwrap();
+        let there = format!("{action} in {}", request["Region"]);
         state.requests.push(request);
-        let script = state.scripts.entry(action.clone()).or_default();
+        let key = if state.scripts.contains_key(&there) { there } else { action.clone() };
+        let script = state.scripts.entry(key).or_default();
         if script.len() > 1 { script.pop_front() } else { script.front().cloned() }
     };
     let answer =
@@ -113,7 +116,7 @@ async fn write(stream: &mut TcpStream, answer: Answer) -> std::io::Result<()> {
 
 async fn read(stream: &mut TcpStream) -> Option<HashMap<String, String>> {
     let mut bytes = Vec::new();
-    let body = loop {
+    let (region, body) = loop {
         let mut chunk = [0; 4096];
         let n = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut chunk))
             .await
@@ -128,13 +131,16 @@ async fn read(stream: &mut TcpStream) -> Option<HashMap<String, String>> {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let length: usize = length.unwrap_or("0").parse().unwrap();
         if bytes.len() >= at + 4 + length {
-            break String::from_utf8_lossy(&bytes[at + 4..at + 4 + length]).into_owned();
+            // Only the endpoint for STS has its region as path.
+            let region = head.split(['/', ' ']).nth(2).unwrap_or_default().to_owned();
+            break (region, String::from_utf8_lossy(&bytes[at + 4..at + 4 + length]).into_owned());
         }
     };
     Some(
         body.split('&')
             .filter_map(|pair| pair.split_once('='))
             .map(|(k, v)| (decode(k), decode(v)))
+            .chain([("Region".to_owned(), region)])
             .collect(),
     )
 }

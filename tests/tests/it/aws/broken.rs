@@ -72,3 +72,22 @@ async fn breaks(
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_first_region_that_is_not_enabled_does_not_take_its_accounts_along() -> Result<()> {
+    let world = World { instances: 3, delay: std::time::Duration::ZERO };
+    let ec2 = FakeEc2::start(world, 0).await?;
+    let dead = fake_ec2::DISABLED;
+    let regions = json!([{"name": dead, "endpoint": "http://127.0.0.1:9"}, REGIONS[0]]);
+    let mut config = both(ec2.url(), &regions);
+    config["selector"] = json!("");
+    config["aws"]["endpoints"]["sts"] = json!(format!("{}/{{region}}", ec2.url()));
+    let outcome = Run::new(&config)?.once().await?;
+    for account in [OURS, THEIRS] {
+        let (dead, alive) =
+            (format!("aws-{account}-{dead}"), format!("aws-{account}-{}", REGIONS[0]));
+        ensure!(outcome.source(&dead)?["result"] == "failed", "{}", outcome.report);
+        ensure!(outcome.source(&alive)?["created"] == 3, "{} {}", outcome.report, outcome.log);
+    }
+    Ok(())
+}
