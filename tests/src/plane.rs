@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command as Program, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kube::{Client, Config};
@@ -15,6 +16,7 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OnceCell};
 use crate::control_plane::{About, Command};
 use crate::kubectl::Kubectl;
 use crate::pki::{Authority, Identity, Validity};
+use crate::poll::poll_until;
 use crate::programs;
 
 /// A running control plane with the CRD and the roles of `deploy/` in it.
@@ -190,7 +192,13 @@ impl Plane {
         }
         let crd = "crd/hosts.inventory.fetcher.dev";
         kubectl.run(&["wait", "--for=condition=established", "--timeout=60s", crd]).await?.ok()?;
-        Ok(())
+        // It describes a kind a moment after it serves it, and a fetcher needs both.
+        let described = ["get", "--raw", "/openapi/v3/apis/inventory.fetcher.dev/v1"];
+        poll_until("the apiserver describes Hosts", Duration::from_secs(120), async || {
+            let said = kubectl.run(&described).await?;
+            Ok((said.code == 0 && said.stdout.contains("machineID")).then_some(()))
+        })
+        .await
     }
 
     /// Blocking reads and writes, so beside the runtime: the shared plane outlives the runtime it was started in.
