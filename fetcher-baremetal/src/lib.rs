@@ -25,6 +25,7 @@ impl App for Baremetal {
     const FACTS: &'static [&'static str] = &[
         "asset-tag",
         "bios",
+        "bmc",
         "cluster",
         "conductor-group",
         "driver",

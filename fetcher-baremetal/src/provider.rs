@@ -11,6 +11,7 @@ use fetcher_core::machine::{Source, Text};
 use fetcher_core::provider::{
     Discovery, Fetch, FetchError, Finding, Listing, Lookup, Served, SourceSettings,
 };
+use futures::future::join_all;
 
 use crate::config::SourceConfig;
 use crate::file::{self, File, Glob};
@@ -199,6 +200,11 @@ impl fetcher_core::provider::Provider for Provider {
         );
         findings
     }
+
+    /// All at once: the time that is left is for the slowest.
+    async fn close(&self) {
+        join_all(self.fixed.values().map(|entry| entry.kind.close())).await;
+    }
 }
 
 impl Kind {
@@ -252,6 +258,13 @@ impl Kind {
             Self::NetBox(netbox) => vec![netbox.check().await],
             Self::Maas(maas) => vec![maas.check().await],
             Self::Redfish(redfish) => vec![redfish.check().await],
+        }
+    }
+
+    async fn close(&self) {
+        match self {
+            Self::Redfish(redfish) => redfish.close().await,
+            Self::File(_) | Self::Ironic(_) | Self::NetBox(_) | Self::Maas(_) => {}
         }
     }
 }

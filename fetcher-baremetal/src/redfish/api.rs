@@ -5,17 +5,22 @@
 use std::collections::BTreeSet;
 
 use fetcher_core::http::{Answer, Http};
-use fetcher_core::provider::FetchError;
+use fetcher_core::provider::{FetchError, Note};
+use fetcher_core::secret::Secret;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::auth::{Auth, Credential, Session};
+use super::auth::{Auth, Credential};
 use super::config::Method;
+use super::session::Session;
 use super::wire::{Collection, Link, Root};
 
 /// How often a collection is read again because its count does not fit.
 const PASSES: u32 = 3;
+
+/// The members of a collection, and how many it says there are.
+type Counted = (BTreeSet<Link>, Option<usize>);
 
 /// One round's way to an endpoint.
 pub(super) struct Api<'a> {
@@ -43,41 +48,46 @@ impl<'a> Api<'a> {
         Ok(Self { http, auth, credential, sessions, systems, session: Mutex::default() })
     }
 
-    /// Ends the round: a session is closed.
-    pub(super) async fn close(self) {
-        if let Some(session) = self.session.into_inner() {
-            session.close().await;
-        }
+    /// Ends the round: a session is closed, or it is noted why it cannot be.
+    pub(super) async fn close(self) -> Option<Note> {
+        self.session.into_inner()?.close().await
     }
 
-    /// The links of all members, each once, as many as the collection says it has.
-    pub(super) async fn members(&self, collection: &Link) -> Result<Vec<Link>, FetchError> {
+    /// The links of all members, each once, as many as the collection says it has; none for a 404.
+    pub(super) async fn members(&self, collection: &Link) -> Result<Option<Vec<Link>>, FetchError> {
         for _ in 0..PASSES {
-            let (members, count) = self.pass(collection).await?;
+            let Some((members, count)) = self.pass(collection).await? else { return Ok(None) };
             if count.is_none_or(|count| count == members.len()) {
-                return Ok(members.into_iter().collect());
+                return Ok(Some(members.into_iter().collect()));
             }
         }
         Err(FetchError::inconsistent(format!(
-            "{}: Members@odata.count and the members listed differ, {PASSES} times in a row",
+            "{}: its count and the members listed differ, {PASSES} times in a row",
             collection.id
         )))
     }
 
-    async fn pass(&self, collection: &Link) -> Result<(BTreeSet<Link>, Option<usize>), FetchError> {
+    /// The members once over, and the largest count that any page gave: the last one may have none.
+    async fn pass(&self, collection: &Link) -> Result<Option<Counted>, FetchError> {
         let wrong = |why: &str| FetchError::inconsistent(format!("{}: {why}", collection.id));
         let mut at = self.http.base().join(&collection.id).map_err(|_| wrong("is no link"))?;
         let mut seen = BTreeSet::new();
-        let mut members = BTreeSet::new();
+        let (mut members, mut count) = (BTreeSet::new(), None);
         loop {
             if !seen.insert(at.to_string()) {
                 return Err(wrong("its nextLink leads back to a page that was read"));
             }
-            let page: Collection = self.get(at.as_str()).await?.json()?;
+            let answer = self.get(at.as_str()).await?;
+            if answer.status.as_u16() == 404 && seen.len() == 1 {
+                return Ok(None);
+            }
+            let page: Collection = answer.json()?;
+            count = count.max(page.count());
+            let next = page.next().map(|next| at.join(next)).transpose();
             members.extend(page.members);
-            match page.next.filter(|next| !next.is_empty()) {
-                None => return Ok((members, page.count)),
-                Some(next) => at = at.join(&next).map_err(|_| wrong("its nextLink is none"))?,
+            match next.map_err(|_| wrong("its nextLink is none"))? {
+                None => return Ok(Some((members, count))),
+                Some(next) => at = next,
             }
         }
     }
@@ -120,14 +130,14 @@ impl<'a> Api<'a> {
     async fn token(
         &self,
         credential: &Credential,
-        refused: Option<&fetcher_core::secret::Secret>,
-    ) -> Result<fetcher_core::secret::Secret, FetchError> {
+        refused: Option<&Secret>,
+    ) -> Result<Secret, FetchError> {
         let mut session = self.session.lock().await;
         if let Some(open) = session.as_ref().filter(|open| Some(&open.token) != refused) {
             return Ok(open.token.clone());
         }
         let at = self.sessions.as_ref().map_or("redfish/v1/SessionService/Sessions", |at| &at.id);
-        match Session::open(self.http, at, credential).await? {
+        match self.auth.open(self.http, at, credential).await? {
             Ok(opened) => {
                 let token = opened.token.clone();
                 if let Some(old) = session.replace(opened) {

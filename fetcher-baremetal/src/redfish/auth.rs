@@ -1,7 +1,7 @@
-//! The login at a BMC, and the memory of a password that was refused.
+//! The login at a BMC, and the memory of a password that was refused. Not the session it may open: see `session.rs`.
 //!
 //! BMCs lock accounts and addresses after a few wrong passwords: a refused one is not tried again until it
-//! changes or an hour has passed. Sessions are few: each is closed, also when the round is dropped half way.
+//! changes or an hour has passed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use fetcher_core::http::{Answer, Http};
 use fetcher_core::provider::FetchError;
 use fetcher_core::secret::Secret;
-use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::config::{AuthConfig, Method};
+use super::session::Session;
 
 /// How long a refused password is not tried again.
 const PAUSE: Duration = Duration::from_secs(3600);
@@ -23,6 +24,8 @@ const PAUSE: Duration = Duration::from_secs(3600);
 pub(super) struct Auth {
     pub(super) config: Option<AuthConfig>,
     refused: Mutex<Option<Refused>>,
+    /// Each session that is being opened, is open or is being closed holds a receiver.
+    sessions: watch::Sender<()>,
 }
 
 /// Which password was refused, by its hash, and when.
@@ -43,7 +46,7 @@ pub(super) struct Credential {
 
 impl Auth {
     pub(super) fn new(config: Option<AuthConfig>) -> Self {
-        Self { config, refused: Mutex::default() }
+        Self { config, refused: Mutex::default(), sessions: watch::Sender::default() }
     }
 
     /// The credential as it is now; none where none is configured.
@@ -80,67 +83,28 @@ impl Auth {
         let refused = Refused { hash: credential.hash, at: now };
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
     }
-}
 
-/// An open session; closed by [`Session::close`], or in the background when it is dropped before.
-#[derive(Debug)]
-pub(super) struct Session {
-    http: Http,
-    pub(super) token: Secret,
-    location: Option<String>,
-}
-
-impl Session {
-    /// Opens a session.
+    /// Opens a session, in a task of its own: a round that is dropped before the answer is here would leave behind
+    /// a session of which nobody knows.
     ///
     /// # Errors
     /// The answer, for what its status means: 401 is the password, 503 often that no slot is free.
     pub(super) async fn open(
+        &self,
         http: &Http,
         at: &str,
         credential: &Credential,
-    ) -> Result<Result<Self, Answer>, FetchError> {
-        let body = json!({"UserName": credential.user, "Password": credential.password.expose()});
-        let call = http.post(at).hide(&credential.password).body_json(&body);
-        let answer = call.answer().await?;
-        if !answer.status.is_success() {
-            return Ok(Err(answer));
-        }
-        let location = answer.header("Location").map(ToOwned::to_owned);
-        match answer.header("X-Auth-Token") {
-            Some(token) => Ok(Ok(Self { http: http.clone(), token: Secret::new(token), location })),
-            None => Err(FetchError::inconsistent(format!(
-                "{}{at} opened a session without X-Auth-Token; use auth.method: basic",
-                http.base()
-            ))),
-        }
+    ) -> Result<Result<Session, Answer>, FetchError> {
+        let (http, at, credential) = (http.clone(), at.to_owned(), credential.clone());
+        let held = self.sessions.subscribe();
+        let opening = async move { Session::open(http, &at, &credential, held).await };
+        tokio::spawn(opening).await.unwrap_or_else(|error| {
+            Err(FetchError::unavailable(format!("the opening of a session broke off: {error}")))
+        })
     }
 
-    /// Closes it. A failure is only logged: some answer 401 to a good logout.
-    pub(super) async fn close(mut self) {
-        if let Some(location) = self.location.take() {
-            log_out(&self.http, &self.token, &location).await;
-        }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let Some(location) = self.location.take() else { return };
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (http, token) = (self.http.clone(), self.token.clone());
-            runtime.spawn(async move { log_out(&http, &token, &location).await });
-        }
-    }
-}
-
-async fn log_out(http: &Http, token: &Secret, location: &str) {
-    let call = http.delete(location).secret_header("X-Auth-Token", token);
-    match call.answer().await {
-        Ok(answer) if answer.status.is_success() => {}
-        Ok(answer) => {
-            tracing::debug!(endpoint = %http.base(), status = answer.status.as_u16(), "Session was not closed");
-        }
-        Err(error) => tracing::debug!(endpoint = %http.base(), %error, "Session was not closed"),
+    /// Ends when every session is closed, those of dropped rounds too.
+    pub(super) async fn closed(&self) {
+        self.sessions.closed().await;
     }
 }

@@ -11,7 +11,7 @@ use fetcher_core::machine::{
 };
 
 use super::config::Identity;
-use super::wire::{Chassis, Nic, System};
+use super::wire::{Chassis, Link, Nic, System};
 use crate::normal;
 
 /// What the configuration says of an endpoint.
@@ -35,6 +35,8 @@ pub(super) struct Read {
     pub(super) system: System,
     pub(super) nics: Vec<Nic>,
     pub(super) chassis: Option<Chassis>,
+    /// Parts of it that it names and that are not there.
+    pub(super) absent: Vec<Link>,
 }
 
 impl Read {
@@ -43,6 +45,16 @@ impl Read {
         self.system.system_type.as_deref() == Some("DPU")
     }
 }
+
+impl Rules {
+    /// Whether this system exists and is yet no machine here.
+    pub(super) fn hide(&self, read: &Read) -> bool {
+        !self.dpus && read.is_dpu()
+    }
+}
+
+/// The fact that keeps a system out of the machines, and says why.
+pub(super) const HIDDEN: &str = "hidden";
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
@@ -66,7 +78,7 @@ pub(super) fn machine(read: &Read, only: bool, rules: &Rules, interner: &mut Int
         hardware: hardware(system, interner),
         interfaces: interfaces(&read.nics, interner),
         tags: rules.tags.iter().map(|(k, v)| (interner.text(k), interner.text(v))).collect(),
-        facts: facts(system, interner),
+        facts: facts(read, only, rules, interner),
         launched_at: system.last_reset_time.as_deref().and_then(|time| time.parse().ok()),
         ..Machine::default()
     }
@@ -109,8 +121,9 @@ fn addresses(read: &Read, only: bool, rules: &Rules, interner: &mut Interner) ->
             normal::add_address(&mut addresses, interner, kind, &ip.to_string());
         }
     }
-    if only {
-        normal::add_address(&mut addresses, interner, AddressType::ManagementIP, &rules.bmc);
+    if only && let Ok(bmc) = rules.bmc.parse::<IpAddr>() {
+        let kind = AddressType::ManagementIP;
+        normal::add_address(&mut addresses, interner, kind, &bmc.to_string());
     }
     addresses
 }
@@ -170,12 +183,18 @@ fn interfaces(nics: &[Nic], interner: &mut Interner) -> Vec<Interface> {
     interfaces
 }
 
-fn facts(system: &System, interner: &mut Interner) -> TextMap {
+fn facts(read: &Read, only: bool, rules: &Rules, interner: &mut Interner) -> TextMap {
+    let system = &read.system;
     let status = system.status.as_ref();
+    // An IP address is a `ManagementIP`; a name is none.
+    let is_named = only && rules.bmc.parse::<IpAddr>().is_err();
     [
         ("asset-tag", system.asset_tag.as_deref()),
         ("bios", system.bios_version.as_deref()),
+        ("bmc", is_named.then_some(rules.bmc.as_str())),
         ("health", status.and_then(|status| status.health.as_deref())),
+        // It exists, and is not wanted: so that it is never taken for missing.
+        (HIDDEN, rules.hide(read).then_some("dpu")),
         ("sku", system.sku.as_deref()),
         ("status", status.and_then(|status| status.state.as_deref())),
         ("system-type", system.system_type.as_deref()),

@@ -7,8 +7,10 @@ mod api;
 mod auth;
 mod config;
 mod map;
+mod member;
 #[doc(hidden)]
 pub mod recorded;
+mod session;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use fetcher_core::provider::FetchError;
 
 use super::config::Identity;
 use super::map::{self, Read, Rules};
-use super::source::path;
+use super::member::path;
 use super::wire::{Collection, Root};
 
 /// The addresses of systems that a root and a page of its systems name; none where the root names no systems.
@@ -31,6 +31,7 @@ pub fn system(uri: &str, system: &[u8], nic: &[u8], chassis: &[u8]) -> Result<Ma
         system: Answer::recorded(system).json()?,
         nics: vec![Answer::recorded(nic).json()?],
         chassis: Some(Answer::recorded(chassis).json()?),
+        absent: Vec::new(),
     };
     let rules = Rules {
         name: "bmc".to_owned(),

@@ -1,6 +1,8 @@
-//! One BMC or aggregator as a source: list, look up, check.
+//! One BMC or aggregator as a source: list, look up, check. What is read of each member: see `member.rs`.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use fetcher_core::http::Http;
 use fetcher_core::machine::{Interner, Machine, Text};
@@ -11,7 +13,7 @@ use super::api::Api;
 use super::auth::Auth;
 use super::config::AuthConfig;
 use super::map::{self, Read, Rules};
-use super::wire::{Link, System};
+use super::member::{self, Unread};
 use crate::normal::Unique;
 
 /// Members in flight; the connection bounds the requests.
@@ -23,20 +25,30 @@ pub(crate) struct Redfish {
     http: Http,
     auth: Auth,
     rules: Rules,
+    /// Whether a member was not read for the last listing.
+    gaps: AtomicBool,
+    /// Whether one machine was all it had when every member was read last.
+    alone: Mutex<Option<bool>>,
 }
 
 /// What one pass over the systems gave.
 struct Pass {
+    /// With those that are hidden: they exist, and are never missing.
     machines: Vec<Machine>,
-    /// Systems of smart network cards that are not wanted: they exist, and are no machines here.
-    dpus: Vec<Machine>,
-    /// Members that are listed, and are not there.
-    lost: Vec<Link>,
+    /// How many members are listed and were not read.
+    unread: usize,
+    notes: Vec<Note>,
 }
 
 impl Redfish {
     pub(super) fn new(http: Http, auth: Option<AuthConfig>, rules: Rules) -> Self {
-        Self { http, auth: Auth::new(auth), rules }
+        Self {
+            http,
+            auth: Auth::new(auth),
+            rules,
+            gaps: AtomicBool::default(),
+            alone: Mutex::default(),
+        }
     }
 
     /// Where it is, for messages.
@@ -44,72 +56,102 @@ impl Redfish {
         self.http.base().to_string()
     }
 
-    /// All systems. A member that is listed and answers 404 is left out and noted: its Host is not marked,
-    /// because the lookup does not call it missing either.
+    /// All systems. A member that is listed and was not read is left out and noted: its Host is not marked, because
+    /// the lookup does not call it missing either.
     pub(crate) async fn fetch(&self, request: Fetch<'_>) -> Result<Listing, FetchError> {
         let pass = self.pass().await?;
+        self.gaps.store(pass.unread > 0, Ordering::Relaxed);
         request.progress.page(pass.machines.len());
-        let notes = pass.lost.iter().map(lost).collect();
-        Ok(Listing { machines: pass.machines.into(), notes })
+        Ok(Listing { machines: pass.machines.into(), notes: pass.notes })
     }
 
     /// A second whole pass: an id is no address that could be asked for. Who is missing from it is missing, unless
-    /// a member could not be read: it may be any of those that are asked for.
+    /// a member was not read, now or for the listing: it may be any of those that are asked for.
     pub(crate) async fn lookup(&self, ids: &[Text]) -> Result<Lookup, FetchError> {
-        let pass = self.pass().await?;
-        let all = || pass.machines.iter().chain(&pass.dpus);
-        let there: BTreeSet<&Text> = all().map(|machine| &machine.id).collect();
-        let missing = if pass.lost.is_empty() {
-            ids.iter().filter(|id| !there.contains(id)).cloned().collect()
-        } else {
+        let Pass { machines, unread, .. } = self.pass().await?;
+        let missing = if unread > 0 || self.gaps.load(Ordering::Relaxed) {
             Vec::new()
+        } else {
+            let there: BTreeSet<&Text> = machines.iter().map(|machine| &machine.id).collect();
+            ids.iter().filter(|id| !there.contains(id)).cloned().collect()
         };
-        let found = all().filter(|machine| ids.contains(&machine.id));
-        Ok(Lookup::Answered { found: found.cloned().collect(), missing })
+        let found = machines.into_iter().filter(|machine| ids.contains(&machine.id)).collect();
+        Ok(Lookup::Answered { found, missing })
     }
 
-    /// Whether it answers, and takes the login.
+    /// Whether it answers, takes the login, and gives what it lists.
     pub(crate) async fn check(&self) -> Finding {
         let place = self.place();
         match self.pass().await {
             Ok(pass) => {
-                let count = pass.machines.len();
-                Finding { ok: true, text: format!("{place}: {count} systems are listed") }
+                let hidden = |machine: &&Machine| machine.facts.get(map::HIDDEN).is_some();
+                let count = pass.machines.len() - pass.machines.iter().filter(hidden).count();
+                let mut text = format!("{place}: {count} systems are listed");
+                for note in &pass.notes {
+                    text = format!("{text}; {}", note.message);
+                }
+                Finding { ok: pass.unread == 0, text }
             }
             Err(error) => Finding { ok: false, text: format!("{place}: {error}") },
         }
     }
 
+    /// Takes leave: when this has ended, the sessions of dropped rounds are closed too.
+    pub(crate) async fn close(&self) {
+        self.auth.closed().await;
+    }
+
     async fn pass(&self) -> Result<Pass, FetchError> {
         let api = Api::open(&self.http, &self.auth).await?;
         let pass = self.systems(&api).await;
-        api.close().await;
-        pass
+        let note = api.close().await;
+        let mut pass = pass?;
+        pass.notes.extend(note);
+        Ok(pass)
     }
 
     async fn systems(&self, api: &Api<'_>) -> Result<Pass, FetchError> {
-        let members = api.members(&api.systems).await?;
+        let members = api.members(&api.systems).await?.ok_or_else(|| {
+            FetchError::invalid(format!(
+                "{}: its root names {}, which answers 404; check the url",
+                self.place(),
+                api.systems.id
+            ))
+        })?;
+        let rules = &self.rules;
         let read: Vec<_> = stream::iter(members)
-            .map(|link| async move {
-                let read = self.read(api, &link).await?;
-                Ok::<_, FetchError>((link, read))
-            })
+            .map(|link| async move { member::read(api, &link, rules).await })
             .buffered(MEMBERS)
             .try_collect()
             .await?;
-        let (mut there, mut dpus, mut lost) = (Vec::new(), Vec::new(), Vec::new());
-        for (link, read) in read {
-            match read {
-                Some(read) if !read.is_dpu() || self.rules.dpus => there.push(read),
-                Some(dpu) => dpus.push(dpu),
-                None => lost.push(link),
+        let (mut there, mut unread, mut notes) = (Vec::new(), 0, Vec::new());
+        let mut first = None;
+        for member in read {
+            match member {
+                Ok(member) => {
+                    notes.extend(member::absent(&member));
+                    there.push(member);
+                }
+                Err(Unread { note, error }) => {
+                    unread += 1;
+                    notes.push(note);
+                    first = first.or(error);
+                }
             }
         }
-        // A lost one may be a host too: then this endpoint is not the BMC of one machine alone.
-        let only = there.len() + lost.len() == 1;
+        match first {
+            Some(error) if there.iter().all(|read| rules.hide(read)) => Err(error),
+            _ => Ok(Pass { machines: self.machines(&there, unread)?, unread, notes }),
+        }
+    }
+
+    fn machines(&self, there: &[Read], unread: usize) -> Result<Vec<Machine>, FetchError> {
+        let (hidden, wanted): (Vec<_>, Vec<_>) =
+            there.iter().partition(|read| self.rules.hide(read));
+        let only = self.is_of_one(wanted.len(), unread);
         let mut interner = Interner::default();
         let mut all = Unique::default();
-        for read in &there {
+        for read in wanted {
             all.add(map::machine(read, only, &self.rules, &mut interner)).map_err(|error| {
                 FetchError::inconsistent(format!(
                     "{}: {error}; if these are boards that share a UUID, set identity: serial or uri",
@@ -117,38 +159,20 @@ impl Redfish {
                 ))
             })?;
         }
-        let dpus = dpus.iter().map(|dpu| map::machine(dpu, false, &self.rules, &mut interner));
-        Ok(Pass { machines: all.into_machines(), dpus: dpus.collect(), lost })
+        for read in hidden {
+            // One with the identity of another harms nobody: that one is there, whoever asks.
+            let _ = all.add(map::machine(read, false, &self.rules, &mut interner));
+        }
+        Ok(all.into_machines())
     }
 
-    /// A system with what was asked for of it; none if the member is not there.
-    async fn read(&self, api: &Api<'_>, link: &Link) -> Result<Option<Read>, FetchError> {
-        let Some(system) = api.resource::<System>(link).await? else { return Ok(None) };
-        let mut read = Read { uri: path(&link.id), system, ..Read::default() };
-        if self.rules.interfaces
-            && let Some(nics) = &read.system.ethernet_interfaces
-        {
-            for nic in api.members(nics).await? {
-                read.nics.extend(api.resource(&nic).await?);
-            }
+    /// Whether this endpoint is the BMC of one machine alone. What was not read may be a machine too or a card: then it
+    /// is what it was before, so that names and addresses do not come and go with it.
+    fn is_of_one(&self, wanted: usize, unread: usize) -> bool {
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        if unread == 0 {
+            *alone = Some(wanted == 1);
         }
-        if self.rules.chassis
-            && let Some(chassis) = read.system.links.as_ref().and_then(|l| l.chassis.first())
-        {
-            read.chassis = api.resource(chassis).await?;
-        }
-        Ok(Some(read))
-    }
-}
-
-/// The address of a system without what differs between firmwares: a slash at its end.
-pub(super) fn path(id: &str) -> String {
-    id.trim_end_matches('/').to_owned()
-}
-
-fn lost(link: &Link) -> Note {
-    Note {
-        reason: "MemberNotFound",
-        message: format!("{} is listed and answers 404: left as it was", link.id),
+        wanted == 1 && alone.unwrap_or(unread == 0)
     }
 }

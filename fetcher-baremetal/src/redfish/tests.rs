@@ -1,7 +1,6 @@
 //! Redfish as its facts have it: the sample mapped, and the traps played by a server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fetcher_core::machine::{Interner, Machine, Source, State};
@@ -9,12 +8,16 @@ use fetcher_core::provider::{Fetch, FetchError, Listing, Lookup, Progress};
 use fetcher_core::selector::Selector;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wiremock::matchers::{basic_auth, header, method, path, query_param, query_param_is_missing};
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::matchers::{basic_auth, method, path, query_param, query_param_is_missing};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::config::Config;
 use super::map::{self, Read};
 use crate::provider::{Entry, Kind};
+
+mod counts;
+mod partial;
+mod sessions;
 
 const SYSTEMS: &str = "/redfish/v1/Systems";
 
@@ -137,91 +140,40 @@ async fn the_sample_of_an_aggregator_is_mapped_whole_over_two_pages() {
 }
 
 #[tokio::test]
-async fn a_bare_next_link_is_followed_too() {
-    let server = root().await;
-    let first = json!({"Members": links(&["/redfish/v1/Systems/1"]), "Members@odata.count": 2,
-        "@odata.nextLink": "/redfish/v1/Systems?$skip=1"});
-    let second =
-        json!({"Members": links(&["/redfish/v1/Systems/node-b%201"]), "Members@odata.count": 2});
-    Mock::given(path(SYSTEMS))
-        .and(query_param_is_missing("$skip"))
-        .respond_with(ok(first))
-        .mount(&server)
-        .await;
-    Mock::given(path(SYSTEMS))
-        .and(query_param("$skip", "1"))
-        .respond_with(ok(second))
-        .mount(&server)
-        .await;
-    for system in [one(), odd()] {
-        give(&server, system["@odata.id"].as_str().unwrap(), ok(system.clone())).await;
-    }
-    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap().len(), 2);
-}
-
-#[tokio::test]
-async fn a_next_link_that_leads_back_or_away_ends_the_round() {
-    for next in ["/redfish/v1/Systems", "http://evil.example.net/redfish/v1/Systems"] {
-        let server = root().await;
-        let page = json!({"Members": [], "Members@odata.count": 0, "Members@odata.nextLink": next});
-        give(&server, SYSTEMS, ok(page)).await;
-        assert_eq!(
-            fetch(&endpoint(&server, "")).await.unwrap_err().reason(),
-            "inconsistent",
-            "{next}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_count_that_does_not_match_is_read_again_and_then_an_error() {
-    let server = root().await;
-    let page = json!({"Members": links(&["/redfish/v1/Systems/1"]), "Members@odata.count": 2});
-    Mock::given(path(SYSTEMS)).respond_with(ok(page)).expect(3).mount(&server).await;
-    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap_err().reason(), "inconsistent");
-}
-
-#[tokio::test]
-async fn a_member_that_answers_404_is_noted_and_never_called_missing() {
-    let server = root().await;
-    let all = json!({"Members": links(&["/redfish/v1/Systems/1", "/redfish/v1/Systems/2"])});
-    give(&server, SYSTEMS, ok(all)).await;
-    give(&server, "/redfish/v1/Systems/1", ok(one())).await;
-    give(&server, "/redfish/v1/Systems/2", ResponseTemplate::new(404)).await;
-    let entry = endpoint(&server, "");
-    let listing = listing(&entry).await.unwrap();
-    assert_eq!((listing.machines.len(), listing.notes.len()), (1, 1));
-    let there = "4c4c4544-0042-3410-8056-b4c04f4e3132";
-    assert_eq!(lookup(&entry, &[there, "other"]).await, (vec![there.to_owned()], vec![]));
-}
-
-#[tokio::test]
-async fn who_left_a_whole_list_is_missing() {
-    let server = service(&[one()]).await;
-    let (found, missing) = lookup(&endpoint(&server, ""), &["other"]).await;
-    assert_eq!((found, missing), (vec![], vec!["other".to_owned()]));
-}
-
-#[tokio::test]
-async fn a_member_that_fails_fails_the_round() {
-    let server = root().await;
-    give(&server, SYSTEMS, ok(json!({"Members": links(&["/redfish/v1/Systems/1"])}))).await;
-    give(&server, "/redfish/v1/Systems/1", ResponseTemplate::new(500)).await;
-    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap_err().reason(), "unavailable");
-}
-
-#[tokio::test]
-async fn a_dpu_is_known_and_left_out_unless_wanted() {
+async fn a_dpu_is_listed_and_found_and_says_that_it_is_hidden_unless_wanted() {
     let server = service(&[one(), dpu()]).await;
-    assert_eq!(fetch(&endpoint(&server, "")).await.unwrap().len(), 1);
-    let both = fetch(&endpoint(&server, "dpus: true")).await.unwrap();
-    assert!(both.iter().any(|m| m.facts.get("system-type").is_some_and(|t| t.as_ref() == "DPU")));
-    // It exists, whatever the configuration says of it: never missing.
-    let (_, missing) = lookup(&endpoint(&server, ""), &["/redfish/v1/Systems/DPU.Slot.3"]).await;
-    assert!(missing.is_empty(), "{missing:?}");
+    let hidden = |all: &[Machine]| -> Vec<_> {
+        all.iter().map(|m| m.facts.get("hidden").map(ToString::to_string)).collect()
+    };
+    let entry = endpoint(&server, "");
+    let all = fetch(&entry).await.unwrap();
+    assert_eq!(hidden(&all), [None, Some("dpu".to_owned())]);
+    assert!(all[0].addresses.iter().any(|a| a.address.as_ref() == "127.0.0.1"), "one host alone");
+    // It exists, whatever the configuration says of it: found as it was listed, never missing.
+    let id = all[1].id.to_string();
+    let Kind::Redfish(redfish) = entry.kind() else { panic!("{entry:?}") };
+    let answer = redfish.lookup(&[id.as_str().into()]).await.unwrap();
+    let Lookup::Answered { found, missing } = answer else { panic!("{answer:?}") };
+    assert_eq!((found.as_slice(), missing), (&all[1..], vec![]));
+    assert!(redfish.check().await.text.contains(": 1 systems are listed"));
+    assert_eq!(hidden(&fetch(&endpoint(&server, "dpus: true")).await.unwrap()), [None, None]);
+}
+
+#[tokio::test]
+async fn a_hidden_dpu_with_the_uuid_of_its_host_harms_nobody() {
+    let mut card = dpu();
+    card["UUID"] = one()["UUID"].clone();
+    let server = service(&[card, one()]).await;
+    let all = fetch(&endpoint(&server, "")).await.unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].hostname.as_deref(), Some("dc1-r12-u07.example.net"));
 }
 
 fn mapped(system: Value, identity: &str) -> Machine {
+    mapped_at("10.250.12.7", system, identity)
+}
+
+fn mapped_at(bmc: &str, system: Value, identity: &str) -> Machine {
     let read = Read {
         uri: "/redfish/v1/Systems/1".to_owned(),
         system: serde_json::from_value(system).unwrap(),
@@ -229,7 +181,7 @@ fn mapped(system: Value, identity: &str) -> Machine {
     };
     let rules = map::Rules {
         name: "bmc1".to_owned(),
-        bmc: "10.250.12.7".to_owned(),
+        bmc: bmc.to_owned(),
         tags: std::collections::BTreeMap::new(),
         location: fetcher_core::machine::Location::default(),
         identity: serde_json::from_value(json!(identity)).unwrap(),
@@ -256,6 +208,19 @@ fn without_a_uuid_maker_and_serial_are_the_identity_and_then_the_address() {
 fn an_empty_host_name_falls_back_to_the_configured_one() {
     assert_eq!(mapped(odd(), "auto").hostname.as_deref(), Some("bmc1"));
     assert_eq!(mapped(one(), "auto").hostname.as_deref(), Some("dc1-r12-u07.example.net"));
+}
+
+#[test]
+fn the_name_of_a_bmc_is_a_fact_and_only_an_ip_is_an_address() {
+    for (bmc, address, fact) in [
+        ("10.250.12.7", Some("10.250.12.7"), None),
+        ("2001:db8::7", Some("2001:db8::7"), None),
+        ("r12-u07.bmc.example.net", None, Some("r12-u07.bmc.example.net")),
+    ] {
+        let machine = mapped_at(bmc, one(), "auto");
+        assert_eq!(machine.addresses.first().map(|a| a.address.as_ref()), address, "{bmc}");
+        assert_eq!(machine.facts.get("bmc").map(AsRef::as_ref), fact, "{bmc}");
+    }
 }
 
 #[test]
@@ -367,107 +332,6 @@ fn after_an_hour_a_refused_password_may_be_tried_again() {
     auth.refuse(&credential, now);
     assert!(auth.credential(now + Duration::from_secs(3599)).is_err());
     assert!(auth.credential(now + Duration::from_secs(3600)).is_ok());
-}
-
-/// Sessions that are counted, and end after `lives` requests.
-async fn sessions(server: &MockServer) -> Arc<AtomicUsize> {
-    struct Opens(Arc<AtomicUsize>);
-    impl Respond for Opens {
-        fn respond(&self, _: &Request) -> ResponseTemplate {
-            let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
-            ResponseTemplate::new(201)
-                .insert_header("X-Auth-Token", format!("token-{number}"))
-                .insert_header("Location", format!("/redfish/v1/SessionService/Sessions/{number}"))
-        }
-    }
-    let opened = Arc::new(AtomicUsize::new(0));
-    Mock::given(method("POST"))
-        .and(path("/redfish/v1/SessionService/Sessions"))
-        .respond_with(Opens(Arc::clone(&opened)))
-        .mount(server)
-        .await;
-    Mock::given(method("DELETE")).respond_with(ResponseTemplate::new(204)).mount(server).await;
-    opened
-}
-
-async fn closed(server: &MockServer) -> Vec<String> {
-    let all = server.received_requests().await.unwrap();
-    let mut closed: Vec<_> = all
-        .iter()
-        .filter(|request| request.method.as_str() == "DELETE")
-        .map(|request| request.url.path().rsplit('/').next().unwrap().to_owned())
-        .collect();
-    closed.sort();
-    closed
-}
-
-async fn asked(server: &MockServer, at: &str) -> bool {
-    server.received_requests().await.unwrap().iter().any(|request| request.url.path() == at)
-}
-
-async fn until(what: &str, is: impl AsyncFn() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while !is().await {
-        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test]
-async fn a_session_is_closed_after_a_good_round_and_after_a_bad_one() {
-    for status in [200, 500] {
-        let server = root().await;
-        sessions(&server).await;
-        Mock::given(path(SYSTEMS))
-            .and(header("X-Auth-Token", "token-1"))
-            .respond_with(ResponseTemplate::new(status).set_body_json(json!({"Members": []})))
-            .mount(&server)
-            .await;
-        assert_eq!(fetch(&endpoint(&server, &login("session").0)).await.is_ok(), status == 200);
-        assert_eq!(closed(&server).await, ["1"], "{status}");
-    }
-}
-
-#[tokio::test]
-async fn a_session_that_vanished_is_opened_once_more_and_both_are_closed() {
-    let server = root().await;
-    let opened = sessions(&server).await;
-    let page = ok(json!({"Members": []}));
-    Mock::given(path(SYSTEMS))
-        .and(header("X-Auth-Token", "token-2"))
-        .respond_with(page)
-        .mount(&server)
-        .await;
-    Mock::given(path(SYSTEMS))
-        .respond_with(ResponseTemplate::new(401))
-        .with_priority(9)
-        .mount(&server)
-        .await;
-    assert!(fetch(&endpoint(&server, &login("session").0)).await.is_ok());
-    assert_eq!(opened.load(Ordering::SeqCst), 2);
-    assert_eq!(closed(&server).await, ["1", "2"]);
-}
-
-#[tokio::test]
-async fn a_session_is_closed_when_the_round_is_dropped_half_way() {
-    let server = root().await;
-    sessions(&server).await;
-    let slow = ok(json!({"Members": []})).set_delay(Duration::from_secs(30));
-    give(&server, SYSTEMS, slow).await;
-    let entry = endpoint(&server, &login("session").0);
-    tokio::select! {
-        _ = fetch(&entry) => panic!("the round ended before it was dropped"),
-        () = until("the systems are asked for", async || asked(&server, SYSTEMS).await) => {}
-    }
-    until("the session is closed", async || !closed(&server).await.is_empty()).await;
-}
-
-#[tokio::test]
-async fn a_bmc_without_sessions_says_to_use_basic() {
-    let server = root().await;
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(405)).mount(&server).await;
-    let error = fetch(&endpoint(&server, &login("session").0)).await.unwrap_err();
-    assert!(error.to_string().contains("use auth.method: basic"), "{error}");
 }
 
 #[tokio::test]

@@ -35,12 +35,28 @@ pub(super) struct RootLinks {
 pub(super) struct Collection {
     #[serde(rename = "Members")]
     pub(super) members: Vec<Link>,
-    /// The total, on every page.
     #[serde(rename = "Members@odata.count", default)]
-    pub(super) count: Option<usize>,
-    /// Some implementations leave out the name of the property before it.
-    #[serde(rename = "Members@odata.nextLink", alias = "@odata.nextLink", default)]
-    pub(super) next: Option<String>,
+    count: Option<usize>,
+    #[serde(rename = "Members@odata.nextLink", default)]
+    next: Option<String>,
+    /// Some implementations leave out the name of the property before it, and some write both.
+    #[serde(rename = "@odata.count", default)]
+    bare_count: Option<usize>,
+    #[serde(rename = "@odata.nextLink", default)]
+    bare_next: Option<String>,
+}
+
+impl Collection {
+    /// The total, on every page; the larger one where two are written.
+    pub(super) fn count(&self) -> Option<usize> {
+        self.count.max(self.bare_count)
+    }
+
+    /// The next page.
+    pub(super) fn next(&self) -> Option<&str> {
+        let all = [&self.next, &self.bare_next];
+        all.into_iter().flatten().map(String::as_str).find(|next| !next.is_empty())
+    }
 }
 
 /// A system.
