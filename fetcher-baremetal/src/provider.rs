@@ -59,6 +59,12 @@ impl Entry {
         &self.kind
     }
 
+    /// What the core is told of it.
+    #[cfg(test)]
+    pub(crate) fn settings(&self) -> &SourceSettings {
+        &self.settings
+    }
+
     fn served(&self) -> Served {
         Served { source: self.source.clone(), settings: Arc::clone(&self.settings) }
     }

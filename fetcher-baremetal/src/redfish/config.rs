@@ -13,7 +13,7 @@ use fetcher_core::provider::Expect;
 use fetcher_core::secret::SecretRef;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use url::Url;
+use url::{Host, Url};
 
 use super::map::Rules;
 use super::source::Redfish;
@@ -83,6 +83,9 @@ pub struct Endpoint {
     /// What a listing must hold to be believed.
     #[serde(default)]
     pub expect: Expect,
+    /// Its own brake; what it leaves out is as in the list's.
+    #[serde(default)]
+    pub gone: GoneOverride,
     /// Served, but neither asked nor changed.
     #[serde(default)]
     pub suspend: bool,
@@ -129,7 +132,7 @@ impl Config {
     /// The sources.
     ///
     /// # Errors
-    /// No endpoint, a name or url that is none, two of one name.
+    /// No endpoint, a name or url that is none, two of one name, a password over plain http.
     pub(crate) fn build(self) -> Result<Vec<Entry>, InvalidConfig> {
         if self.endpoints.is_empty() {
             return Err(InvalidConfig(
@@ -173,11 +176,36 @@ impl Config {
             chassis: self.chassis,
         };
         let auth = endpoint.auth.clone().or_else(|| self.auth.clone());
-        let settings =
-            settings(endpoint.expect.clone(), self.gone, self.suspend || endpoint.suspend);
+        if auth.is_some() {
+            secret_way(&endpoint.url).map_err(named)?;
+        }
+        let gone = GoneOverride {
+            max_fraction: endpoint.gone.max_fraction.or(self.gone.max_fraction),
+            floor: endpoint.gone.floor.or(self.gone.floor),
+        };
+        let suspend = self.suspend || endpoint.suspend;
+        let settings = settings(endpoint.expect.clone(), gone, suspend);
         let redfish = Redfish::new(http, auth, rules);
         Ok(Entry::new(&endpoint.name, settings, Kind::Redfish(Box::new(redfish))))
     }
+}
+
+/// Refuses a way on which a password could be read by others.
+fn secret_way(url: &Url) -> Result<(), InvalidConfig> {
+    let stays_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "https" || stays_here {
+        return Ok(());
+    }
+    Err(InvalidConfig(
+        "its url is not https, and the password of its `auth` would cross the network for everybody to read: write \
+         https (`http.certificateFingerprint` or `http.caFile` for a certificate of its own), or leave out `auth`"
+            .to_owned(),
+    ))
 }
 
 /// One connection for each kind of settings: all endpoints of a kind share its trust.

@@ -360,6 +360,38 @@ fn endpoints_need_names_of_their_own() {
     assert!(build("{endpoints: []}").is_err());
 }
 
+#[test]
+fn a_password_goes_over_https_or_stays_on_this_machine() {
+    let auth = "auth: {user: ops, password: {file: /run/p}}";
+    let build = |url: &str, own: &str, common: &str| {
+        let yaml = format!("{{endpoints: [{{name: a, url: '{url}', {own}}}], {common}}}");
+        let config: Config = serde_saphyr::from_str(&yaml).unwrap();
+        config.build().map(|_| ()).map_err(|error| error.to_string())
+    };
+    for here in ["http://localhost:1", "http://127.8.0.1", "http://[::1]:1", "https://192.0.2.2"] {
+        assert_eq!(build(here, auth, ""), Ok(()), "{here}");
+    }
+    for away in ["http://192.0.2.2", "http://bmc.example.net", "http://localhost.example.net"] {
+        for (own, common) in [(auth, ""), ("", auth)] {
+            let error = build(away, own, common).unwrap_err();
+            assert!(error.contains("\"a\"") && error.contains("write https"), "{error}");
+        }
+        assert_eq!(build(away, "", ""), Ok(()), "nothing to hide");
+    }
+}
+
+#[test]
+fn the_brake_of_an_endpoint_wins_over_the_lists_key_by_key() {
+    let yaml =
+        "{endpoints: [{name: a, url: 'https://a', gone: {floor: 2}}, {name: b, url: 'https://b'}],
+        gone: {maxFraction: 0.5, floor: 9}}";
+    let config: Config = serde_saphyr::from_str(yaml).unwrap();
+    let all = config.build().unwrap();
+    let of = |at: usize| all[at].settings().gone;
+    assert_eq!((of(0).max_fraction, of(0).floor), (Some(0.5), Some(2)));
+    assert_eq!((of(1).max_fraction, of(1).floor), (Some(0.5), Some(9)));
+}
+
 proptest! {
     #[test]
     fn whatever_a_root_and_a_collection_say_no_member_is_lost(
