@@ -23,6 +23,9 @@ const BASIC: [(&str, &str); 2] = [
     (ROTATED, "b3BzOnJvdGF0ZWQtcGFzc3dvcmQtb2YtdGhlLXRlc3Rz"),
 ];
 
+/// Where sessions are, below the root.
+const SESSIONS: &str = "SessionService/Sessions";
+
 type Between = Box<dyn FnMut(&mut World) + Send>;
 
 /// What there is.
@@ -35,6 +38,10 @@ pub struct World {
     pub page: usize,
     /// Systems that collections leave out though they exist.
     pub hidden: BTreeSet<String>,
+    /// Sessions that are open, by their token.
+    pub sessions: BTreeSet<String>,
+    /// How many were opened.
+    pub opened: usize,
     between: Option<Between>,
 }
 
@@ -55,7 +62,8 @@ impl FakeBmcs {
     /// No port.
     pub async fn start(bmcs: BTreeMap<String, Vec<Value>>, page: usize) -> std::io::Result<Self> {
         let password = PASSWORD.to_owned();
-        let world = World { bmcs, password, page, hidden: BTreeSet::new(), between: None };
+        let (hidden, sessions) = (BTreeSet::new(), BTreeSet::new());
+        let world = World { bmcs, password, page, hidden, sessions, opened: 0, between: None };
         let world = Arc::new(Mutex::new(world));
         let script = Arc::new(Script::default());
         let server =
@@ -108,13 +116,19 @@ impl Api for Served {
         };
         let base = format!("/{bmc}/redfish/v1");
         if path.is_empty() {
-            let root = json!({"RedfishVersion": "1.18.0", "Systems": {"@odata.id": format!("{base}/Systems")}});
+            let root = json!({"RedfishVersion": "1.18.0", "Systems": {"@odata.id": format!("{base}/Systems")},
+                "Links": {"Sessions": {"@odata.id": format!("{base}/{SESSIONS}")}}});
             return Answer::json(200, &root);
+        }
+        if let Some(token) = path.strip_prefix(SESSIONS) {
+            return session(&mut world, request, &base, token.trim_start_matches('/'));
         }
         let known = BASIC.iter().find(|(password, _)| *password == world.password);
         let wanted = known.map(|(_, encoded)| format!("Basic {encoded}"));
-        if request.header("authorization").map(ToOwned::to_owned) != wanted {
-            return error(401, "Base.1.18.NoValidSession");
+        let token = request.header("x-auth-token");
+        let is_in_session = token.is_some_and(|token| world.sessions.contains(token));
+        if !is_in_session && request.header("authorization").map(ToOwned::to_owned) != wanted {
+            return no_session();
         }
         match path.strip_prefix("Systems") {
             Some("") => {
@@ -128,6 +142,24 @@ impl Api for Served {
             None => error(404, "Base.1.18.ResourceNotFound"),
         }
     }
+}
+
+/// Opens one with the password, or closes the one of this token. It is called by another host than it is reached at.
+fn session(world: &mut World, request: &Request, base: &str, token: &str) -> Answer {
+    if request.method == "DELETE" {
+        let is_open = world.sessions.remove(token);
+        return if is_open { Answer::json(200, &json!({})) } else { no_session() };
+    }
+    let login: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    if login != json!({"UserName": USER, "Password": world.password}) {
+        return no_session();
+    }
+    world.opened += 1;
+    let token = format!("token-{}", world.opened);
+    world.sessions.insert(token.clone());
+    Answer::json(201, &json!({}))
+        .with("Location", format!("https://bmc.example.net{base}/{SESSIONS}/{token}"))
+        .with("X-Auth-Token", token)
 }
 
 fn collection(world: &World, bmc: &str, base: &str, skip: usize) -> Answer {
@@ -160,6 +192,10 @@ fn one(world: &World, bmc: &str, base: &str, id: &str) -> Answer {
     let mut system = system.clone();
     system["@odata.id"] = json!(format!("{base}/Systems/{id}"));
     Answer::json(200, &system)
+}
+
+fn no_session() -> Answer {
+    error(401, "Base.1.18.NoValidSession")
 }
 
 fn error(status: u16, code: &str) -> Answer {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use fetcher_tests::fake_bmc::{FakeBmcs, PASSWORD as BMC_PASSWORD, USER as BMC_USER, system, uuid};
 use fetcher_tests::fake_faults::Fault;
+use fetcher_tests::poll::poll_until;
 use fetcher_tests::servers::sushy::{Sushy, System};
 use fetcher_tests::servers::{PASSWORD, USER};
 use rustls::pki_types::CertificateDer;
@@ -142,5 +143,67 @@ async fn a_bmc_with_another_address_and_the_same_name_keeps_its_host() -> Result
     assert_eq!(counts(&desk.round().await?), [1, 0, 0, 0]);
     desk.configure(&source("new"), "team=core")?;
     assert_eq!(counts(&desk.round().await?), [0, 0, 0, 1], "the address is not the identity");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broken_member_of_an_aggregator_keeps_its_host_and_the_others_go_on() -> Result<()> {
+    let fake =
+        FakeBmcs::start([("rack".to_owned(), (0..5).map(system).collect())].into(), 2).await?;
+    let source = format!(
+        "    - redfish: {{endpoints: [{{name: rack, url: '{}'}}], tags: {{team: core}}, \
+         auth: {{user: {BMC_USER}, password: {{file: password}}}}, http: {{attempts: 1}}}}",
+        fake.url("rack")
+    );
+    let desk = Desk::new(&source, "team=core")?;
+    std::fs::write(desk.dir().join("password"), BMC_PASSWORD)?;
+    assert_eq!(counts(&desk.round().await?), [5, 0, 0, 0]);
+    let before = desk.hosts()?;
+    // One is broken, one has another state, and one is gone.
+    fake.script.always("/Systems/1?", Fault::Says(500, "text/html", "<html>"));
+    if let Some(all) = fake.world().bmcs.get_mut("rack") {
+        all[2]["PowerState"] = "Off".into();
+        all.pop();
+    }
+    for expected in [[0, 1, 0, 2], [0, 0, 0, 3]] {
+        let (code, run) = desk.once(&[]).await?;
+        let report = &run["sources"][0];
+        assert_eq!((code, counts(report)), (1, expected), "{run}");
+        assert_eq!(
+            report["unconfirmed"], 2,
+            "who cannot be read may be any of the absent: {report}"
+        );
+    }
+    assert_eq!(desk.hosts()?[&uuid(1)], before[&uuid(1)]);
+    // Healed, the list is whole, and who left it is gone.
+    fake.script.heal();
+    assert_eq!(counts(&desk.round().await?), [0, 0, 1, 4]);
+    assert_eq!(desk.hosts()?[&uuid(4)]["status"]["state"], "Gone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_stopped_in_the_middle_of_a_round_closes_its_session() -> Result<()> {
+    let fake = FakeBmcs::start([("bmc".to_owned(), vec![system(1)])].into(), 50).await?;
+    fake.script.always("/bmc/redfish/v1/Systems/", Fault::Slow(Duration::from_secs(3600)));
+    let source = format!(
+        "    - redfish: {{endpoints: [{{name: bmc, url: '{}'}}], tags: {{team: core}}, \
+         auth: {{user: {BMC_USER}, password: {{file: password}}, method: session}}}}",
+        fake.url("bmc")
+    );
+    let desk = Desk::new(&source, "team=core")?;
+    std::fs::write(desk.dir().join("password"), BMC_PASSWORD)?;
+    let mut running = desk.fetcher().start(&[]).await?;
+    poll_until("the system is asked for", Duration::from_secs(60), async || {
+        let calls = fake.script.calls();
+        Ok(calls.iter().any(|call| call.contains("/Systems/")).then_some(()))
+    })
+    .await?;
+    // It lets the round end, which it does not, then drops it.
+    let ended = running.terminate(Duration::from_secs(60)).await?;
+    assert_eq!(ended.code, Some(0), "{}", running.stderr());
+    let world = fake.world();
+    assert!(world.opened > 0, "{}", running.stderr());
+    assert!(world.sessions.is_empty(), "{:?}: {}", world.sessions, running.stderr());
     Ok(())
 }
