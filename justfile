@@ -46,6 +46,10 @@ bench MACHINES="10000" PAIRS="7" *ARGS:
     cargo build --release -q --workspace --bins
     {{CARGO_TARGET_DIR}}/release/bench --machines {{MACHINES}} --pairs {{PAIRS}} {{ARGS}}
 
+# A thousand BMCs, some slow, silent or dead: time, calls and memory of each round; fails if memory is not flat.
+bmcs BMCS="1000" ROUNDS="10":
+    cargo run --release -q -p fetcher-tests --bin provider-load -- redfish {{BMCS}} {{ROUNDS}}
+
 # A control plane to play with, until Ctrl-D; its kubeconfig is in the line it prints.
 plane:
     cargo run -q -p fetcher-tests --bin plane

@@ -3,7 +3,7 @@
 //!
 //! The API is `fake_packet`, `fake_cloudforms` or `fake_bmc` in a process of its own (this program again, with `serve`), so
 //! that the figures are the fetcher's alone: calls as the API counted them, wall time, and resident memory, after the
-//! listing and after each round into a file store.
+//! listing and after each round into a file store. `redfish` fails if memory grows from the second round on.
 
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
@@ -115,19 +115,33 @@ async fn redfish(size: &str, rounds: usize) -> anyhow::Result<()> {
     let store = Arc::new(FileStore::new(dir.path().join("inventory.json"), lens));
     let mut engine = Engine::new(Arc::new(provider), store, Style::default(), Policy::default());
     engine.concurrency = 64_i64.try_into().map_err(anyhow::Error::msg)?;
+    let mut resident = Vec::new();
     for round in 1..=rounds {
         let begin = Instant::now();
         let now = "2026-08-21T10:00:00Z".parse()?;
         let run = engine.once(&served, &RunOptions::default(), now, &Unwatched).await?;
         let complete = run.sources.iter().filter(|s| s.result == RoundResult::Complete).count();
         drop(run);
+        let now = memory_mib("VmRSS:")?;
+        resident.push(now);
         say(&format!(
-            "round {round}: {complete} of {size} sources complete, {} calls, {} ms, resident {} MiB, peak {} MiB",
+            "round {round}: {complete} of {size} sources complete, {} calls, {} ms, resident {now} MiB, peak {} MiB",
             api.calls()?,
             begin.elapsed().as_millis(),
-            memory_mib("VmRSS:")?,
             memory_mib("VmHWM:")?
         ))?;
+    }
+    flat(&resident)
+}
+
+/// Memory is flat from the second round on: by then all is made that is kept from round to round.
+fn flat(resident: &[u64]) -> anyhow::Result<()> {
+    if let [_, second, .., last] = *resident
+        && last * 5 > second * 6
+    {
+        bail!(
+            "memory is not flat: {second} MiB resident after the second round, {last} MiB after the last, more than 20 % above"
+        );
     }
     Ok(())
 }
