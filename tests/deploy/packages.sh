@@ -61,6 +61,10 @@ check "and with the configuration" in_guest test -e /etc/$unit/config.yaml
 check "a removal" in_guest dpkg -r $unit
 check "stops it" is $unit ActiveState inactive
 check "and keeps configuration and inventory" in_guest test -e /etc/$unit/config.yaml -a -e /var/lib/private/$unit/inventory.json
+for service in $unit $unit-once $unit-once@; do
+  mkdir -p "$rootfs/etc/systemd/system/$service.service.d"
+  printf '[Service]\nLoadCredential=netbox-2:/etc/%s/credentials/netbox-2\n' $unit >"$rootfs/etc/systemd/system/$service.service.d/override.conf"
+done
 for provider in $providers; do check "fetcher-$provider: a purge" in_guest dpkg -P "fetcher-$provider"; done
 left() { in_guest find /etc /usr /var -xdev -name '*fetcher-*' -not -path '/var/log/*' | grep .; }
 check "leaves nothing behind" not left
