@@ -122,6 +122,29 @@ async fn every_example_is_a_configuration_that_its_binary_takes() -> Result<()> 
     Ok(())
 }
 
+#[test]
+fn every_credential_in_an_example_is_loaded_by_its_unit() -> Result<()> {
+    let deploy = checkout("deploy");
+    let mut named = 0;
+    for file in files(&deploy)?.iter().filter(|file| file.ends_with(".yaml")) {
+        let text = std::fs::read_to_string(deploy.join(file))?;
+        for place in text.split("/run/credentials/").skip(1) {
+            let place = place.split([' ', '}', '\n', '"', '\'']).next().unwrap_or_default();
+            let (unit, name) = place.split_once('/').with_context(|| format!("{file}: {place}"))?;
+            let loaded = std::fs::read_to_string(deploy.join("systemd").join(unit))
+                .with_context(|| format!("{file} names {unit}"))?;
+            let load = format!("LoadCredential={name}:");
+            ensure!(
+                loaded.lines().any(|line| line.starts_with(&load)),
+                "{file} names the credential {name}, which {unit} does not load"
+            );
+            named += 1;
+        }
+    }
+    ensure!(named > 5, "{named} credentials in all examples: are they looked for where they are?");
+    Ok(())
+}
+
 /// What `[package.metadata.deb]` of a crate says.
 fn package(provider: &str) -> Result<Value> {
     let metadata = Command::new(env!("CARGO"))
