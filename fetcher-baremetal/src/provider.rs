@@ -3,7 +3,7 @@
 //! Not any kind's work: a [`Kind`] is one source, and each call goes on to it. Only globs are settled here,
 //! because they are the one place where a configured entry stands for several sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fetcher_core::app::InvalidConfig;
@@ -11,6 +11,7 @@ use fetcher_core::machine::{Source, Text};
 use fetcher_core::provider::{
     Discovery, Fetch, FetchError, Finding, Listing, Lookup, Served, SourceSettings,
 };
+use fetcher_core::selector::{Key, Selector, Test};
 use futures::future::join_all;
 
 use crate::config::SourceConfig;
@@ -22,6 +23,11 @@ use crate::redfish::Redfish;
 
 /// The provider's word everywhere.
 pub(crate) const NAME: &str = "baremetal";
+/// The fact of a machine that is left out though it exists, and why.
+pub(crate) const HIDDEN: &str = "hidden";
+/// The fact of a machine that is shown by a setting of its source alone: which. Hosts record it, so that a setting that was
+/// turned off is told from a machine that has changed.
+pub(crate) const ONLY_WITH: &str = "only-with";
 
 /// One source of some kind: what it is asked through.
 #[derive(Debug)]
@@ -211,6 +217,19 @@ impl fetcher_core::provider::Provider for Provider {
     async fn close(&self) {
         join_all(self.fixed.values().map(|entry| entry.kind.close())).await;
     }
+
+    /// What a kind of source leaves out is there, but not selected: left out of the answers themselves, its Host
+    /// would be absent from the listing while the lookup knows a machine that is selected.
+    fn requires(&self) -> Selector {
+        let fact = |key: &str| Key::Fact(key.to_owned());
+        let shown = Selector::one(fact(HIDDEN), Test::Absent);
+        let off: BTreeSet<String> =
+            self.fixed.values().filter_map(|entry| entry.kind.left_out()).collect();
+        if off.is_empty() {
+            return shown;
+        }
+        shown.and(Selector::one(fact(ONLY_WITH), Test::NotIn(off)))
+    }
 }
 
 impl Kind {
@@ -233,6 +252,15 @@ impl Kind {
             Self::NetBox(netbox) => netbox.place(),
             Self::Maas(maas) => maas.place(),
             Self::Redfish(redfish) => redfish.place(),
+        }
+    }
+
+    /// The setting that is off, as it stands in the fact [`ONLY_WITH`].
+    fn left_out(&self) -> Option<String> {
+        match self {
+            Self::NetBox(netbox) => netbox.left_out(),
+            Self::Maas(maas) => maas.left_out(),
+            Self::File(_) | Self::Ironic(_) | Self::Redfish(_) => None,
         }
     }
 
@@ -272,5 +300,33 @@ impl Kind {
             Self::Redfish(redfish) => redfish.close().await,
             Self::File(_) | Self::Ironic(_) | Self::NetBox(_) | Self::Maas(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fetcher_core::provider::Provider as _;
+
+    use super::*;
+    use crate::config::Section;
+
+    #[test]
+    fn what_a_setting_leaves_out_is_left_out_of_its_own_source_alone() {
+        let required = |yaml: &str| {
+            let section: Section = serde_saphyr::from_str(yaml).unwrap();
+            Provider::new(section.sources).unwrap().requires().to_string()
+        };
+        let maas = |name: &str, dpus: bool| {
+            format!(
+                "- maas: {{name: {name}, url: 'http://m', apiKey: {{file: k}}, dpus: {dpus}}}\n"
+            )
+        };
+        assert_eq!(required(&format!("sources:\n{}", maas("a", true))), "!@hidden");
+        let netbox = "- netbox: {name: c, url: 'http://n', token: {file: t}}\n";
+        let all = format!("sources:\n{}{}{netbox}", maas("a", true), maas("b", false));
+        assert_eq!(
+            required(&all),
+            "!@hidden,@only-with notin (maas/b/dpus,netbox/c/virtualMachines)"
+        );
     }
 }

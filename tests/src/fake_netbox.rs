@@ -21,6 +21,8 @@ type Between = Box<dyn FnMut(&mut World) + Send>;
 pub struct World {
     /// Devices.
     pub devices: Vec<Value>,
+    /// Virtual machines; none means that the token may not see them.
+    pub virtual_machines: Option<Vec<Value>>,
     /// The token that is valid now.
     pub token: String,
     /// Devices that lists leave out though they exist.
@@ -50,6 +52,7 @@ impl FakeNetBox {
     pub async fn start(devices: Vec<Value>, page: usize) -> std::io::Result<Self> {
         let world = Arc::new(Mutex::new(World {
             devices,
+            virtual_machines: Some(Vec::new()),
             token: TOKEN.to_owned(),
             hidden: BTreeSet::new(),
             page,
@@ -72,6 +75,11 @@ impl World {
     /// One device.
     pub fn device(&mut self, id: u64) -> Option<&mut Value> {
         self.devices.iter_mut().find(|device| device["id"] == id)
+    }
+
+    /// Devices and virtual machines: a tag that any of them has is one that NetBox knows.
+    fn entries(&self) -> impl Iterator<Item = &Value> {
+        self.devices.iter().chain(self.virtual_machines.iter().flatten())
     }
 
     /// What happens after the next page.
@@ -105,10 +113,16 @@ impl Api for Served {
         if request.header("authorization") != Some(&format!("{scheme} {}", world.token)) {
             return Answer::json(403, &json!({"detail": format!("Invalid {kind} token")}));
         }
-        if request.path != "/netbox/api/dcim/devices/" {
-            return Answer::json(404, &json!({"detail": "Not found."}));
-        }
-        let answer = list(&world, request);
+        let entries = match request.path.as_str() {
+            "/netbox/api/dcim/devices/" => Some(&world.devices),
+            "/netbox/api/virtualization/virtual-machines/" => world.virtual_machines.as_ref(),
+            _ => return Answer::json(404, &json!({"detail": "Not found."})),
+        };
+        let Some(entries) = entries else {
+            let said = "You do not have permission to perform this action.";
+            return Answer::json(403, &json!({ "detail": said }));
+        };
+        let answer = list(&world, entries, request);
         if let Some(mut happens) = world.between.take() {
             happens(&mut world);
         }
@@ -116,7 +130,7 @@ impl Api for Served {
     }
 }
 
-fn list(world: &World, request: &Request) -> Answer {
+fn list(world: &World, entries: &[Value], request: &Request) -> Answer {
     let values = |key: &str| -> Vec<&str> {
         request.query.iter().filter(|(k, _)| k == key).map(|(_, v)| v.as_str()).collect()
     };
@@ -127,15 +141,14 @@ fn list(world: &World, request: &Request) -> Answer {
     let has = |device: &Value, slug: &str| {
         device["tags"].as_array().into_iter().flatten().any(|tag| tag["slug"] == slug)
     };
-    if let Some(tag) = tags.iter().find(|tag| !world.devices.iter().any(|d| has(d, tag))) {
+    if let Some(tag) = tags.iter().find(|tag| !world.entries().any(|d| has(d, tag))) {
         let text = format!("Select a valid choice. {tag} is not one of the available choices.");
         return Answer::json(400, &json!({"tag": [text]}));
     }
     let is_hidden = |device: &Value| {
         ids.is_empty() && device["id"].as_u64().is_some_and(|id| world.hidden.contains(&id))
     };
-    let mut all: Vec<&Value> = world
-        .devices
+    let mut all: Vec<&Value> = entries
         .iter()
         .filter(|device| tags.iter().all(|tag| has(device, tag)))
         .filter(|device| ids.is_empty() || ids.contains(&device["id"].to_string().as_str()))

@@ -41,6 +41,11 @@ impl Version {
         }
     }
 
+    /// The number behind `1.`.
+    pub(super) const fn minor(self) -> u16 {
+        self.0
+    }
+
     /// The mapped fields that it does not have.
     pub(super) fn missing(self) -> Vec<&'static str> {
         [

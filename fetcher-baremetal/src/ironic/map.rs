@@ -12,6 +12,7 @@ use super::config::Fields;
 use super::place::Place;
 use super::wire::{Node, Port};
 use crate::normal;
+use crate::provider::HIDDEN;
 
 /// The MACs of each node, by its uuid.
 pub(super) type Macs = BTreeMap<String, Vec<String>>;
@@ -62,8 +63,8 @@ pub(super) fn machine(node: &Node, macs: &Macs, rules: &Rules, interner: &mut In
         normal::add_address(&mut addresses, interner, AddressType::InternalIP, &ip.to_string());
     }
     let bmc = BMC.iter().find_map(|key| normal::host(node.driver_info.get(key)?.as_str()));
-    if let Some(bmc) = bmc {
-        normal::add_address(&mut addresses, interner, AddressType::ManagementIP, &bmc);
+    if let Some(ip) = normal::ip(bmc.as_deref()) {
+        normal::add_address(&mut addresses, interner, AddressType::ManagementIP, &ip.to_string());
     }
     Machine {
         id: node.uuid.to_ascii_lowercase().into(),
@@ -81,7 +82,7 @@ pub(super) fn machine(node: &Node, macs: &Macs, rules: &Rules, interner: &mut In
             ..Owner::default()
         },
         tags: tags(node, &rules.tags, interner),
-        facts: facts(node, interner),
+        facts: facts(node, bmc.as_deref(), interner),
         created_at: time(node.created_at.as_deref()),
         launched_at: (provision == "active")
             .then(|| time(node.provision_updated_at.as_deref()))
@@ -177,12 +178,16 @@ fn tags(node: &Node, places: &[Place], interner: &mut Interner) -> TextMap {
 }
 
 /// No `last_error` and no `reservation`: they come and go within minutes, and each would be a write.
-fn facts(node: &Node, interner: &mut Interner) -> TextMap {
+/// A BMC that is known by its name alone is a fact: a name is no address.
+fn facts(node: &Node, bmc: Option<&str>, interner: &mut Interner) -> TextMap {
     let flag = |set: bool| set.then_some("true");
     [
+        ("bmc", bmc.filter(|bmc| normal::ip(Some(bmc)).is_none())),
         ("conductor-group", node.conductor_group.as_deref()),
         ("driver", node.driver.as_deref()),
         ("fault", node.fault.as_deref()),
+        // No list holds a child, and asked for by its uuid it is there.
+        (HIDDEN, normal::word(node.parent_node.as_deref()).map(|_| "child")),
         ("instance", node.instance_uuid.as_deref()),
         ("maintenance", flag(node.maintenance)),
         ("node", node.name.as_deref()),

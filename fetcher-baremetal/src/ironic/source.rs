@@ -1,5 +1,7 @@
 //! One Ironic as a source: list, look up, check.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use fetcher_core::app::InvalidConfig;
 use fetcher_core::http::{Http, HttpOptions};
 use fetcher_core::machine::{Interner, Text};
@@ -22,6 +24,8 @@ pub(crate) struct Ironic {
     rules: Rules,
     ports: bool,
     expect: Expect,
+    /// The microversion of which was last said what it lacks.
+    told: AtomicU16,
 }
 
 impl Ironic {
@@ -33,6 +37,7 @@ impl Ironic {
             rules: Rules { tags: config.tags, fields: config.fields },
             ports: config.ports,
             expect: config.expect,
+            told: AtomicU16::default(),
         })
     }
 
@@ -45,6 +50,9 @@ impl Ironic {
     /// until the next round.
     pub(crate) async fn fetch(&self, request: Fetch<'_>) -> Result<Listing, FetchError> {
         let version = self.api.version().await?;
+        if let Some(missing) = self.untold(version) {
+            tracing::warn!(ironic = self.place(), %version, missing, "Ironic is too old for some fields of its nodes");
+        }
         let macs = if self.ports { self.macs(version).await? } else { Macs::new() };
         let start = || (Interner::default(), Unique::default());
         let (_, all) = self
@@ -54,6 +62,13 @@ impl Ironic {
             })
             .await?;
         Ok(Listing { machines: all.into_machines().into(), notes: Vec::new() })
+    }
+
+    /// What the microversion lacks, once for each that comes to be spoken: a line every round would be read by nobody.
+    pub(super) fn untold(&self, version: Version) -> Option<String> {
+        let is_told = self.told.swap(version.minor(), Ordering::Relaxed) == version.minor();
+        let missing = version.missing();
+        (!is_told && !missing.is_empty()).then(|| missing.join(", "))
     }
 
     /// The MACs of all nodes, each node's in order.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fetcher_core::machine::{Interner, Machine, Source, State};
+use fetcher_core::machine::{AddressType, Interner, Machine, Source, State};
 use fetcher_core::provider::{Fetch, FetchError, Lookup, Progress};
 use fetcher_core::selector::Selector;
 use proptest::prelude::*;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use super::api::Version;
 use super::config::{Config, Fields};
 use super::map::{self, Macs, Rules};
 use super::source::Ironic;
@@ -122,6 +123,24 @@ fn after_a_tear_down_the_node_goes_by_its_own_name_again() {
     assert_eq!(mapped(node(1, live)).hostname.as_deref(), Some("web-1"));
     let left = json!({"instance_uuid": null, "instance_info": {"display_name": "web-1"}});
     assert_eq!(mapped(node(1, left)).hostname.as_deref(), Some("n1"));
+}
+
+#[test]
+fn a_bmc_known_by_its_name_alone_is_a_fact_and_no_address() {
+    let bmc = |address: &str| mapped(node(1, json!({"driver_info": {"redfish_address": address}})));
+    let named = bmc("https://bmc-7.example.net:8443");
+    assert!(named.addresses.is_empty(), "{:?}", named.addresses);
+    assert_eq!(named.facts["bmc"].as_ref(), "bmc-7.example.net");
+    let numbered = bmc("https://[2001:db8::1]:8443");
+    assert_eq!(numbered.addresses[0].kind, AddressType::ManagementIP);
+    assert_eq!(numbered.addresses[0].address.as_ref(), "2001:db8::1");
+    assert!(numbered.facts.get("bmc").is_none());
+}
+
+#[test]
+fn a_child_of_a_node_is_hidden() {
+    assert!(mapped(node(1, json!({"parent_node": null}))).facts.get("hidden").is_none());
+    assert_eq!(mapped(node(1, json!({"parent_node": "p"}))).facts["hidden"].as_ref(), "child");
 }
 
 #[test]
@@ -249,6 +268,20 @@ async fn the_version_header_is_on_every_request_and_pinned() {
         Mock::given(path("/v1/ports")).and(version()).respond_with(ports).mount(&server).await;
         assert_eq!(fetch(&ironic(&server, "")).await.unwrap().len(), 0, "{newest}");
     }
+}
+
+#[tokio::test]
+async fn what_an_old_server_lacks_is_told_once_and_again_when_its_version_changes() {
+    let server = server("1.78").await;
+    without_ports(&server).await;
+    Mock::given(path("/v1/nodes")).respond_with(page(&[], false)).mount(&server).await;
+    let ironic = ironic(&server, "");
+    let version = |newest| Version::of(newest).unwrap();
+    assert_eq!(ironic.untold(version(78)).as_deref(), Some("shard, parent_node"));
+    assert_eq!(ironic.untold(version(78)), None);
+    assert_eq!(ironic.untold(version(115)), None, "it lacks nothing");
+    assert!(fetch(&ironic).await.unwrap().is_empty());
+    assert_eq!(ironic.untold(version(78)), None, "the listing has told it");
 }
 
 #[tokio::test]

@@ -8,12 +8,13 @@ use fetcher_core::machine::{
 
 use super::wire::{self, Nic};
 use crate::normal;
+use crate::provider::ONLY_WITH;
 
 /// Before the key of an annotation: no tag of MAAS holds a dot, so that the two never meet.
 const ANNOTATION: &str = "annotation.";
 
-/// The machine that this one is.
-pub(super) fn machine(from: &wire::Machine, interner: &mut Interner) -> Machine {
+/// The machine that this one is; `only_with` is the setting that smart network cards are shown by.
+pub(super) fn machine(from: &wire::Machine, only_with: &str, interner: &mut Interner) -> Machine {
     let name = normal::word(from.status_name.as_deref()).map(ToOwned::to_owned);
     let provider_state = name.unwrap_or_else(|| from.status.to_string());
     let hostname = from.fqdn.as_deref().or(from.hostname.as_deref());
@@ -45,7 +46,7 @@ pub(super) fn machine(from: &wire::Machine, interner: &mut Interner) -> Machine 
         os,
         interfaces: interfaces(&from.interface_set, interner),
         tags: tags(from, interner),
-        facts: facts(from, interner),
+        facts: facts(from, only_with, interner),
         ..Machine::default()
     }
 }
@@ -131,9 +132,10 @@ fn tags(from: &wire::Machine, interner: &mut Interner) -> TextMap {
     tags.into()
 }
 
-fn facts(from: &wire::Machine, interner: &mut Interner) -> TextMap {
+fn facts(from: &wire::Machine, only_with: &str, interner: &mut Interner) -> TextMap {
     [
         ("locked", from.locked.then_some("true")),
+        (ONLY_WITH, from.is_dpu.then_some(only_with)),
         ("owner", from.owner.as_deref()),
         ("pool", from.pool.as_ref().map(|pool| pool.name.as_str())),
         ("power", from.power_state.as_deref()),

@@ -6,10 +6,10 @@ use fetcher_core::provider::FetchError;
 
 use super::source;
 
-/// The machines of a list, smart network cards left out.
+/// The machines of a list.
 ///
 /// # Errors
 /// Those of a round.
 pub fn machines(list: &[u8]) -> Result<Vec<Machine>, FetchError> {
-    source::machines(&Answer::recorded(list).json::<Vec<_>>()?, false)
+    source::machines(&Answer::recorded(list).json::<Vec<_>>()?, "maas/recorded/dpus")
 }

@@ -21,12 +21,15 @@ const LOOKUPS: usize = 4;
 pub(crate) struct Maas {
     api: Api,
     dpus: bool,
+    /// The setting that smart network cards are shown by, for their facts.
+    only_with: String,
 }
 
 impl Maas {
     pub(super) fn new(config: Config) -> Result<Self, InvalidConfig> {
         let http = Http::new(api::options(config.url).with(&config.http)?)?;
-        Ok(Self { api: Api { http, key: config.api_key }, dpus: config.dpus })
+        let only_with = format!("maas/{}/dpus", config.name);
+        Ok(Self { api: Api { http, key: config.api_key }, dpus: config.dpus, only_with })
     }
 
     /// Where it is, for messages.
@@ -34,11 +37,17 @@ impl Maas {
         self.api.http.base().to_string()
     }
 
-    /// All machines that the selector could match, in one answer.
+    /// The setting that is off.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        (!self.dpus).then(|| self.only_with.clone())
+    }
+
+    /// All machines that the selector could match, in one answer; smart network cards too, whether or not they are
+    /// selected.
     pub(crate) async fn fetch(&self, request: Fetch<'_>) -> Result<Listing, FetchError> {
         let listed = self.api.machines(&pushed_down(request.selector)).await?;
         request.progress.page(listed.len());
-        Ok(Listing { machines: machines(&listed, self.dpus)?.into(), notes: Vec::new() })
+        Ok(Listing { machines: machines(&listed, &self.only_with)?.into(), notes: Vec::new() })
     }
 
     /// Each machine by its id; only MAAS's own "No Machine matches" counts as missing.
@@ -55,7 +64,9 @@ impl Maas {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for (id, machine) in asked {
             match machine {
-                Some(machine) => found.push(map::machine(&machine, &mut interner)),
+                Some(machine) => {
+                    found.push(map::machine(&machine, &self.only_with, &mut interner));
+                }
                 None => missing.push(id),
             }
         }
@@ -78,12 +89,15 @@ impl Maas {
     }
 }
 
-/// What is listed as machines, each once; `dpus`: smart network cards too.
-pub(super) fn machines(listed: &[wire::Machine], dpus: bool) -> Result<Vec<Machine>, FetchError> {
+/// What is listed as machines, each once.
+pub(super) fn machines(
+    listed: &[wire::Machine],
+    only_with: &str,
+) -> Result<Vec<Machine>, FetchError> {
     let mut interner = Interner::default();
     let mut all = Unique::default();
-    for machine in listed.iter().filter(|machine| dpus || !machine.is_dpu) {
-        all.add(map::machine(machine, &mut interner))?;
+    for machine in listed {
+        all.add(map::machine(machine, only_with, &mut interner))?;
     }
     Ok(all.into_machines())
 }

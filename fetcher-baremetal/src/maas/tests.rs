@@ -24,7 +24,7 @@ const MACHINES: &str = "/MAAS/api/2.0/machines/";
 
 fn mapped(machine: Value) -> Machine {
     let machine: wire::Machine = serde_json::from_value(machine).unwrap();
-    map::machine(&machine, &mut Interner::default())
+    map::machine(&machine, "maas/dc1/dpus", &mut Interner::default())
 }
 
 fn machine(id: &str, more: Value) -> Value {
@@ -66,7 +66,8 @@ async fn answering(answer: ResponseTemplate) -> MockServer {
 fn the_sample_is_mapped_whole() {
     let sample: Vec<wire::Machine> = serde_json::from_str(SAMPLE).unwrap();
     let mut interner = Interner::default();
-    let machines: Vec<_> = sample.iter().map(|m| map::machine(m, &mut interner)).collect();
+    let machines: Vec<_> =
+        sample.iter().map(|m| map::machine(m, "maas/dc1/dpus", &mut interner)).collect();
     insta::assert_debug_snapshot!(machines);
 }
 
@@ -225,12 +226,17 @@ async fn a_region_that_is_starting_is_waited_for() {
 }
 
 #[tokio::test]
-async fn dpus_are_left_out_unless_wanted() {
+async fn dpus_are_listed_with_the_setting_that_selects_them() {
     let list = json!([machine("a", json!({})), machine("b", json!({"is_dpu": true}))]);
     let server = answering(ResponseTemplate::new(200).set_body_json(list)).await;
-    assert_eq!(fetch(&maas(&server, ""), "").await.unwrap().len(), 1);
-    let both = fetch(&maas(&server, "dpus: true"), "").await.unwrap();
-    assert_eq!(both[1].facts["system-type"].as_ref(), "DPU");
+    let (without, with) = (maas(&server, ""), maas(&server, "dpus: true"));
+    assert_eq!((without.left_out().as_deref(), with.left_out()), (Some("maas/dc1/dpus"), None));
+    for maas in [without, with] {
+        let both = fetch(&maas, "").await.unwrap();
+        assert!(both[0].facts.get("only-with").is_none());
+        assert_eq!(both[1].facts["only-with"].as_ref(), "maas/dc1/dpus");
+        assert_eq!(both[1].facts["system-type"].as_ref(), "DPU");
+    }
 }
 
 #[tokio::test]

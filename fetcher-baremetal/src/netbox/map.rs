@@ -12,12 +12,15 @@ use serde_json::Value;
 
 use super::wire::{self, Device, Named};
 use crate::normal;
+use crate::provider::ONLY_WITH;
 
-/// What custom fields become.
+/// What the configuration says of how entries are mapped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     pub(super) custom_fields: Option<Vec<String>>,
     pub(super) uuid_field: Option<String>,
+    /// The setting that virtual machines are shown by, for their facts.
+    pub(super) only_with: String,
 }
 
 /// The region of each site, by its id.
@@ -47,6 +50,11 @@ impl List {
         }
     }
 
+    /// The id of the entry of this number.
+    pub(super) fn id(self, number: u64) -> Text {
+        format!("{}-{number}", self.word()).into()
+    }
+
     /// An id taken apart.
     pub(super) fn of(id: &str) -> Option<(Self, u64)> {
         let (word, number) = id.split_once('-')?;
@@ -65,7 +73,7 @@ pub(super) fn machine(
 ) -> Machine {
     let status = device.status.as_ref().map(|status| status.value.as_str());
     Machine {
-        id: format!("{}-{}", list.word(), device.id).into(),
+        id: list.id(device.id),
         state: state(status.unwrap_or_default()),
         provider_state: status.and_then(|status| interner.some(status)),
         hostname: device.name.as_deref().and_then(|name| interner.some(name)),
@@ -75,7 +83,7 @@ pub(super) fn machine(
         os: Os { name: name(device.platform.as_ref(), interner), ..Os::default() },
         owner: Owner { tenant: word(device.tenant.as_ref(), interner), ..Owner::default() },
         tags: tags(device, rules, interner),
-        facts: facts(device, list, interner),
+        facts: facts(device, list, rules, interner),
         ..Machine::default()
     }
 }
@@ -92,6 +100,8 @@ fn state(status: &str) -> State {
     }
 }
 
+/// An entry's own address is `InternalIP`, whatever its range: `NetBox` says of translation alone who reaches it from
+/// outside.
 fn addresses(device: &Device, interner: &mut Interner) -> Vec<fetcher_core::machine::Address> {
     let mut addresses = Vec::new();
     let primary = [&device.primary_ip, &device.primary_ip4, &device.primary_ip6];
@@ -101,15 +111,21 @@ fn addresses(device: &Device, interner: &mut Interner) -> Vec<fetcher_core::mach
         }
     };
     let ip = |text: &str| normal::ip(Some(text)).map(|ip| ip.to_string());
+    let inside = |address: &wire::Address| ip(&address.nat_inside.as_ref()?.address);
     for address in primary.into_iter().flatten() {
-        add(AddressType::InternalIP, ip(&address.address));
+        let inside = inside(address);
+        let is_outside = inside.is_some();
+        let kind = if is_outside { AddressType::ExternalIP } else { AddressType::InternalIP };
+        add(kind, ip(&address.address));
+        add(AddressType::InternalIP, inside);
     }
     for outside in primary.into_iter().flatten().flat_map(|address| &address.nat_outside) {
         add(AddressType::ExternalIP, ip(&outside.address));
     }
     for address in primary.into_iter().flatten() {
-        let name = normal::word(address.dns_name.as_deref());
-        add(AddressType::InternalDNS, name.map(ToOwned::to_owned));
+        let is_outside = inside(address).is_some();
+        let kind = if is_outside { AddressType::ExternalDNS } else { AddressType::InternalDNS };
+        add(kind, normal::word(address.dns_name.as_deref()).map(ToOwned::to_owned));
     }
     if let Some(wire::Address { address, .. }) = &device.oob_ip {
         add(AddressType::ManagementIP, ip(address));
@@ -178,12 +194,14 @@ fn choice(value: &Value) -> Option<String> {
     }
 }
 
-fn facts(device: &Device, list: List, interner: &mut Interner) -> TextMap {
+fn facts(device: &Device, list: List, rules: &Rules, interner: &mut Interner) -> TextMap {
+    let only_with = (list == List::VirtualMachines).then(|| rules.only_with.clone());
     let role = device.role.as_ref().or(device.device_role.as_ref());
     let word = |named: Option<&Named>| named.and_then(Named::word).map(ToOwned::to_owned);
     [
         ("asset-tag", normal::word(device.asset_tag.as_deref()).map(ToOwned::to_owned)),
         ("cluster", word(device.cluster.as_ref())),
+        (ONLY_WITH, only_with),
         ("parent", word(device.parent_device.as_ref())),
         ("platform", word(device.platform.as_ref())),
         ("role", word(role)),

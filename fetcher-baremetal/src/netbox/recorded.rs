@@ -14,7 +14,7 @@ use crate::normal::Unique;
 /// Those of a round, but for the count.
 pub fn devices(page: &[u8]) -> Result<(Vec<Machine>, usize), FetchError> {
     let page: Page<Device> = Answer::recorded(page).json()?;
-    let rules = Rules { custom_fields: None, uuid_field: Some("uuid".to_owned()) };
+    let rules = Rules { uuid_field: Some("uuid".to_owned()), ..Rules::default() };
     let mut interner = Interner::default();
     let mut all = Unique::default();
     for device in &page.results {

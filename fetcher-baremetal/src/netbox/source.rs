@@ -1,6 +1,6 @@
 //! One `NetBox` as a source: list, look up, check.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fetcher_core::app::InvalidConfig;
 use fetcher_core::http::{Http, HttpOptions};
@@ -39,7 +39,11 @@ impl NetBox {
         lists.extend(config.virtual_machines.then_some(List::VirtualMachines));
         Ok(Self {
             api: Api { http, token: config.token, page_size: config.page_size },
-            rules: Rules { custom_fields: config.custom_fields, uuid_field: config.uuid_field },
+            rules: Rules {
+                custom_fields: config.custom_fields,
+                uuid_field: config.uuid_field,
+                only_with: format!("netbox/{}/virtualMachines", config.name),
+            },
             lists,
             interfaces: config.interfaces,
             regions: config.regions,
@@ -49,6 +53,11 @@ impl NetBox {
     /// Where it is, for messages.
     pub(crate) fn place(&self) -> String {
         self.api.http.base().to_string()
+    }
+
+    /// The setting that is off.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        (!self.lists.contains(&List::VirtualMachines)).then(|| self.rules.only_with.clone())
     }
 
     /// All entries that the selector could match.
@@ -161,20 +170,35 @@ impl NetBox {
                 .filter_map(|id| List::of(id).filter(|(of, _)| *of == list).map(|(_, id)| id))
                 .collect();
             for batch in numbers.chunks(IDS) {
-                let query = ids("id", batch.iter().copied());
-                let machines = self.list(list, query, &regions, &Progress::default()).await?;
-                let there: BTreeSet<u64> =
-                    machines.iter().filter_map(|m| List::of(&m.id)).map(|(_, id)| id).collect();
-                if !there.iter().all(|id| batch.contains(id)) {
-                    return Err(ignored(list.path(), "id"));
+                match self.there(list, batch, &regions).await {
+                    Ok(there) => {
+                        let gone = |id: &&u64| {
+                            !there.iter().any(|m| List::of(&m.id) == Some((list, **id)))
+                        };
+                        missing.extend(batch.iter().filter(gone).map(|&id| list.id(id)));
+                        found.extend(there);
+                    }
+                    // The token may not read what is not listed: no evidence for these, and nothing against others.
+                    Err(_) if !self.lists.contains(&list) => {}
+                    Err(error) => return Err(error),
                 }
-                let gone = batch.iter().filter(|id| !there.contains(id));
-                missing.extend(gone.map(|id| Text::from(format!("{}-{id}", list.word()))));
-                found.extend(machines);
             }
         }
         self.add_interfaces(&mut found).await?;
         Ok(Lookup::Answered { found, missing })
+    }
+
+    /// Those entries of a list that have one of these ids.
+    async fn there(
+        &self,
+        list: List,
+        numbers: &[u64],
+        regions: &Regions,
+    ) -> Result<Vec<Machine>, FetchError> {
+        let query = ids("id", numbers.iter().copied());
+        let there = self.list(list, query, regions, &Progress::default()).await?;
+        let is_asked = |m: &Machine| List::of(&m.id).is_some_and(|(_, id)| numbers.contains(&id));
+        if there.iter().all(is_asked) { Ok(there) } else { Err(ignored(list.path(), "id")) }
     }
 
     /// Whether it answers, takes the token, and how much it shows.

@@ -158,6 +158,27 @@ fn an_outside_address_is_external_whatever_the_shape_of_its_family() {
 }
 
 #[test]
+fn a_translated_primary_address_is_external_and_the_one_behind_it_internal() {
+    let primary = json!({"address": "203.0.113.9/32", "dns_name": "a.example.net",
+        "nat_inside": {"id": 1, "address": "10.0.0.9/24", "family": 4}});
+    let machine = mapped(device(1, json!({"primary_ip": primary, "primary_ip4": primary})));
+    let all: Vec<_> = machine.addresses.iter().map(|a| (a.kind, a.address.as_ref())).collect();
+    assert_eq!(
+        all,
+        [
+            (AddressType::ExternalIP, "203.0.113.9"),
+            (AddressType::InternalIP, "10.0.0.9"),
+            (AddressType::ExternalDNS, "a.example.net")
+        ]
+    );
+    for none in [json!(null), json!("10.0.0.9"), json!({"address": "?"})] {
+        let primary = json!({"address": "203.0.113.9/32", "nat_inside": none});
+        let machine = mapped(device(1, json!({"primary_ip": primary})));
+        assert_eq!(machine.addresses[0].kind, AddressType::InternalIP, "{none}");
+    }
+}
+
+#[test]
 fn a_null_primary_ip_is_no_address_and_v6_only_is_fine() {
     assert!(mapped(device(1, json!({}))).addresses.is_empty());
     let v6 = json!({"primary_ip": {"address": "2001:db8::20/128"}, "primary_ip4": null});
@@ -374,6 +395,8 @@ async fn virtual_machines_regions_and_interfaces_are_read_if_wanted() {
     assert_eq!(machines[0].location.region.as_deref(), Some("eu"));
     assert_eq!(machines[0].interfaces[0].mac.as_deref(), Some("b4:2e:99:00:12:07"));
     assert_eq!((machines[1].hardware.cpus, machines[1].state), (Some(2), State::Stopped));
+    assert_eq!(machines[1].facts["only-with"].as_ref(), "netbox/dc1/virtualMachines");
+    assert!(machines[0].facts.get("only-with").is_none());
 }
 
 proptest! {

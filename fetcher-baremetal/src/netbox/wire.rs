@@ -118,13 +118,16 @@ pub(super) struct Address {
     pub(super) address: String,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) dns_name: Option<String>,
+    /// The address that this one is translated to.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) nat_inside: Option<Translated>,
     #[serde(default, deserialize_with = "lenient_list")]
-    pub(super) nat_outside: Vec<Outside>,
+    pub(super) nat_outside: Vec<Translated>,
 }
 
-/// The address outside of a translated one.
+/// The address on the other side of a translation.
 #[derive(Deserialize)]
-pub(super) struct Outside {
+pub(super) struct Translated {
     pub(super) address: String,
 }
 

@@ -91,3 +91,39 @@ impl Desk {
 pub(crate) fn counts(report: &Value) -> [u64; 4] {
     ["created", "updated", "gone", "unchanged"].map(|key| report[key].as_u64().unwrap_or(u64::MAX))
 }
+
+/// The marks of a run with one source, and which of them are withheld.
+pub(crate) fn marks(run: &Value) -> Vec<(String, bool)> {
+    let changes = run["sources"][0]["changes"].as_array().cloned().unwrap_or_default();
+    let gone = changes.iter().filter(|change| change["verb"] == "gone");
+    let mut marks: Vec<_> = gone
+        .map(|mark| {
+            (mark["reason"].as_str().unwrap_or_default().to_owned(), mark["withheld"] == true)
+        })
+        .collect();
+    marks.sort();
+    marks
+}
+
+/// What is to become of `left_out` Hosts whose setting was turned off, while one more machine has gone: that one is
+/// marked, the others wait for a person, and once they are approved, all is quiet.
+pub(crate) async fn waits_for_a_person(desk: &Desk, left_out: usize) -> Result<()> {
+    let waiting = vec![("SelectorChanged".to_owned(), true); left_out];
+    let (code, run) = desk.once(&[]).await?;
+    let mut both = waiting.clone();
+    both.push(("Vanished".to_owned(), false));
+    assert_eq!((code, marks(&run)), (3, both), "{run}");
+    let (code, run) = desk.once(&[]).await?;
+    assert_eq!((code, marks(&run)), (3, waiting), "{run}");
+    let source = &run["sources"][0];
+    assert_eq!(source["updated"], 0, "{run}");
+    ensure!(source.get("notes").is_none(), "{run}");
+    let checksum = source["checksum"].as_str().context("no checksum")?;
+    let (code, run) = desk.once(&["--approve", checksum]).await?;
+    assert_eq!(code, 0, "{run}");
+    assert_eq!(run["sources"][0]["gone"], left_out, "{run}");
+    let report = desk.round().await?;
+    let [created, updated, gone, _] = counts(&report);
+    assert_eq!([created, updated, gone], [0; 3], "{report}");
+    Ok(())
+}

@@ -12,7 +12,7 @@ use fetcher_tests::servers::{PASSWORD, USER};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::baremetal::{Desk, counts};
+use crate::baremetal::{Desk, counts, marks};
 
 const NODES: usize = 200;
 
@@ -130,6 +130,33 @@ async fn two_hundred_nodes_walk_through_their_states() -> Result<()> {
     let report = desk.round().await?;
     assert_eq!(report["gone"], 1, "{report}");
     assert_eq!(state(&desk, &uuids[9])?.0, "Gone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_became_a_child_of_another_is_no_longer_selected_and_holds_up_no_other_mark()
+-> Result<()> {
+    let ironic = Ironic::start().await?;
+    let mut uuids = Vec::new();
+    for n in 0..8 {
+        uuids.push(enroll(&ironic, n).await?);
+    }
+    let source = format!(
+        "    - ironic: {{name: dc1, url: '{}', http: {{requestsPerSecond: 100}}}}",
+        ironic.url()
+    );
+    let desk = Desk::new(&source, "inventory")?;
+    assert_eq!(counts(&desk.round().await?), [8, 0, 0, 0]);
+    // The harness itself speaks a version that knows no parents.
+    let parent = json!([{"op": "add", "path": "/parent_node", "value": uuids[0]}]);
+    let request = reqwest::Client::new().patch(format!("{}/v1/nodes/{}", ironic.url(), uuids[1]));
+    let request = request.header("X-OpenStack-Ironic-API-Version", "1.83").json(&parent);
+    request.send().await?.error_for_status()?;
+    call(&ironic, Method::DELETE, &format!("/v1/nodes/{}", uuids[2]), &Value::Null).await?;
+    let (code, run) = desk.once(&[]).await?;
+    let both = [("Deselected".to_owned(), false), ("Vanished".to_owned(), false)];
+    assert_eq!((code, marks(&run)), (0, both.to_vec()), "{run}");
+    assert_eq!(counts(&desk.round().await?), [0, 0, 0, 6]);
     Ok(())
 }
 

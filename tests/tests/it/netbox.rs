@@ -11,7 +11,7 @@ use fetcher_tests::poll::poll_until;
 use fetcher_tests::servers::ironic::Ironic;
 use serde_json::json;
 
-use crate::baremetal::{Desk, counts};
+use crate::baremetal::{Desk, counts, marks, waits_for_a_person};
 
 /// The sources of all five kinds.
 const SOURCES: [&str; 5] = [
@@ -44,6 +44,45 @@ async fn a_server_that_ignores_the_filter_makes_no_host_of_what_is_not_selected(
     netbox.world().ignores_filters = true;
     let report = desk.round().await?;
     assert_eq!((report["listed"].as_u64(), counts(&report)), (Some(120), [0, 0, 0, 100]));
+    Ok(())
+}
+
+fn with_virtual_machines(netbox: &FakeNetBox, wanted: bool) -> String {
+    source(netbox).replace("name: dc1", &format!("name: dc1, virtualMachines: {wanted}"))
+}
+
+/// Eight devices and two virtual machines, all of them Hosts.
+async fn with_two_virtual_machines() -> Result<(FakeNetBox, Desk)> {
+    let netbox = FakeNetBox::start((1..=8).map(device).collect(), 50).await?;
+    netbox.world().virtual_machines = Some((1..=2).map(device).collect());
+    let desk = Desk::new(&with_virtual_machines(&netbox, false), "inventory")?;
+    std::fs::write(desk.dir().join("token"), TOKEN)?;
+    let first = desk.round().await?;
+    assert_eq!(counts(&first), [8, 0, 0, 0], "hidden from the start, never a Host: {first}");
+    desk.configure(&with_virtual_machines(&netbox, true), "inventory")?;
+    assert_eq!(counts(&desk.round().await?), [2, 0, 0, 8]);
+    Ok((netbox, desk))
+}
+
+#[tokio::test]
+async fn virtual_machines_that_are_no_longer_wanted_wait_for_a_person_and_hold_up_no_other_mark()
+-> Result<()> {
+    let (netbox, desk) = with_two_virtual_machines().await?;
+    desk.configure(&with_virtual_machines(&netbox, false), "inventory")?;
+    netbox.world().devices.retain(|device| device["id"] != 7);
+    waits_for_a_person(&desk, 2).await
+}
+
+#[tokio::test]
+async fn virtual_machines_that_the_token_may_not_see_are_no_evidence_and_hold_up_no_other_mark()
+-> Result<()> {
+    let (netbox, desk) = with_two_virtual_machines().await?;
+    desk.configure(&with_virtual_machines(&netbox, false), "inventory")?;
+    netbox.world().virtual_machines = None;
+    netbox.world().devices.retain(|device| device["id"] != 7);
+    let (_, run) = desk.once(&[]).await?;
+    assert_eq!(marks(&run), [("Vanished".to_owned(), false)], "{run}");
+    assert_eq!(run["sources"][0]["unconfirmed"], 2, "{run}");
     Ok(())
 }
 
