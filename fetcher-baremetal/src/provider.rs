@@ -260,7 +260,8 @@ impl Kind {
         match self {
             Self::NetBox(netbox) => netbox.left_out(),
             Self::Maas(maas) => maas.left_out(),
-            Self::File(_) | Self::Ironic(_) | Self::Redfish(_) => None,
+            Self::Redfish(redfish) => redfish.left_out(),
+            Self::File(_) | Self::Ironic(_) => None,
         }
     }
 

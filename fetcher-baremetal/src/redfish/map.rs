@@ -13,6 +13,7 @@ use fetcher_core::machine::{
 use super::config::Identity;
 use super::wire::{Chassis, Link, Nic, System};
 use crate::normal;
+use crate::provider::ONLY_WITH;
 
 /// What the configuration says of an endpoint.
 #[derive(Clone, Debug)]
@@ -47,14 +48,16 @@ impl Read {
 }
 
 impl Rules {
+    /// The setting that smart network cards are shown by, for their facts.
+    pub(super) fn only_with(&self) -> String {
+        format!("redfish/{}/dpus", self.name)
+    }
+
     /// Whether this system exists and is yet no machine here.
     pub(super) fn hide(&self, read: &Read) -> bool {
         !self.dpus && read.is_dpu()
     }
 }
-
-/// The fact that keeps a system out of the machines, and says why.
-pub(super) const HIDDEN: &str = "hidden";
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
@@ -188,13 +191,13 @@ fn facts(read: &Read, only: bool, rules: &Rules, interner: &mut Interner) -> Tex
     let status = system.status.as_ref();
     // An IP address is a `ManagementIP`; a name is none.
     let is_named = only && rules.bmc.parse::<IpAddr>().is_err();
+    let only_with = rules.only_with();
     [
         ("asset-tag", system.asset_tag.as_deref()),
         ("bios", system.bios_version.as_deref()),
         ("bmc", is_named.then_some(rules.bmc.as_str())),
         ("health", status.and_then(|status| status.health.as_deref())),
-        // It exists, and is not wanted: so that it is never taken for missing.
-        (HIDDEN, rules.hide(read).then_some("dpu")),
+        (ONLY_WITH, read.is_dpu().then_some(only_with.as_str())),
         ("sku", system.sku.as_deref()),
         ("status", status.and_then(|status| status.state.as_deref())),
         ("system-type", system.system_type.as_deref()),

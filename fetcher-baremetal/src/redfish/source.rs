@@ -15,6 +15,7 @@ use super::config::AuthConfig;
 use super::map::{self, Read, Rules};
 use super::member::{self, Unread};
 use crate::normal::Unique;
+use crate::provider::ONLY_WITH;
 
 /// Members in flight; the connection bounds the requests.
 const MEMBERS: usize = 2;
@@ -51,6 +52,11 @@ impl Redfish {
         }
     }
 
+    /// The setting that is off.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        (!self.rules.dpus).then(|| self.rules.only_with())
+    }
+
     /// Where it is, for messages.
     pub(crate) fn place(&self) -> String {
         self.http.base().to_string()
@@ -84,8 +90,11 @@ impl Redfish {
         let place = self.place();
         match self.pass().await {
             Ok(pass) => {
-                let hidden = |machine: &&Machine| machine.facts.get(map::HIDDEN).is_some();
-                let count = pass.machines.len() - pass.machines.iter().filter(hidden).count();
+                let left_out = self.left_out();
+                let is_shown = |machine: &&Machine| {
+                    left_out.is_none() || machine.facts.get(ONLY_WITH).is_none()
+                };
+                let count = pass.machines.iter().filter(is_shown).count();
                 let mut text = format!("{place}: {count} systems are listed");
                 for note in &pass.notes {
                     text = format!("{text}; {}", note.message);

@@ -140,14 +140,15 @@ async fn the_sample_of_an_aggregator_is_mapped_whole_over_two_pages() {
 }
 
 #[tokio::test]
-async fn a_dpu_is_listed_and_found_and_says_that_it_is_hidden_unless_wanted() {
+async fn a_dpu_is_listed_and_found_whether_or_not_it_is_wanted_and_says_by_what_setting() {
     let server = service(&[one(), dpu()]).await;
-    let hidden = |all: &[Machine]| -> Vec<_> {
-        all.iter().map(|m| m.facts.get("hidden").map(ToString::to_string)).collect()
+    let only_with = |all: &[Machine]| -> Vec<_> {
+        all.iter().map(|m| m.facts.get("only-with").map(ToString::to_string)).collect()
     };
+    let of_dpus = [None, Some("redfish/bmc1/dpus".to_owned())];
     let entry = endpoint(&server, "");
     let all = fetch(&entry).await.unwrap();
-    assert_eq!(hidden(&all), [None, Some("dpu".to_owned())]);
+    assert_eq!(only_with(&all), of_dpus);
     assert!(all[0].addresses.iter().any(|a| a.address.as_ref() == "127.0.0.1"), "one host alone");
     // It exists, whatever the configuration says of it: found as it was listed, never missing.
     let id = all[1].id.to_string();
@@ -156,7 +157,11 @@ async fn a_dpu_is_listed_and_found_and_says_that_it_is_hidden_unless_wanted() {
     let Lookup::Answered { found, missing } = answer else { panic!("{answer:?}") };
     assert_eq!((found.as_slice(), missing), (&all[1..], vec![]));
     assert!(redfish.check().await.text.contains(": 1 systems are listed"));
-    assert_eq!(hidden(&fetch(&endpoint(&server, "dpus: true")).await.unwrap()), [None, None]);
+    assert_eq!(redfish.left_out(), of_dpus[1]);
+    let wanted = endpoint(&server, "dpus: true");
+    assert_eq!(only_with(&fetch(&wanted).await.unwrap()), of_dpus);
+    let Kind::Redfish(redfish) = wanted.kind() else { panic!("{wanted:?}") };
+    assert_eq!(redfish.left_out(), None);
 }
 
 #[tokio::test]
