@@ -127,7 +127,7 @@ pub struct Listing {
     /// The machines, each id once. Shared, so that a provider that saw no change can hand out the last one.
     pub machines: Arc<Vec<Machine>>,
     /// What the provider itself says is wrong with its data though the listing is whole (a refresh that broke):
-    /// shown in conditions, metrics and log, no reason to mark anything.
+    /// shown in report, metrics and log, no reason to mark anything.
     pub notes: Vec<Note>,
 }
 
