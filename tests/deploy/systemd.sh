@@ -76,19 +76,32 @@ furnish() {
   mkdir -m 755 "$rootfs$etc"
   mkdir -m 700 "$rootfs$etc/credentials"
   local files=$rootfs$etc/credentials
-  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /O=fetchers/CN=fetcher-fra1 \
-    -keyout "$files/tls.key" -out "$work/csr" 2>/dev/null
+  deploy/certificates/fleet-certificate request "$files" fetcher-fra1 |
+    python3 -c 'import base64,json,sys; sys.stdout.buffer.write(base64.b64decode(json.load(sys.stdin)["spec"]["request"]))' >"$work/csr"
   openssl x509 -req -in "$work/csr" -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -CAserial "$work/serial" -CAcreateserial -days 1 \
-    -extfile <(echo extendedKeyUsage=clientAuth) -out "$files/tls.crt" 2>/dev/null
+    -extfile <(echo extendedKeyUsage=clientAuth) 2>/dev/null | deploy/certificates/fleet-certificate install "$files"
   cp "$pki/ca.crt" "$files/"
+  about url >"$files/server"
   printf '%s\n' $token >"$files/netbox"
-  chmod 600 "$files"/*
+  chmod 600 "$files"/{ca.crt,server,netbox}
+  renewals
   machines 20
   configure "$dead" "$hanging"
   ln -s "/usr/lib/systemd/system/$unit.service" "$rootfs/etc/systemd/system/multi-user.target.wants/"
   # Shorter than the first attempt takes: only a start-up that is prolonged gets through.
   mkdir "$rootfs/etc/systemd/system/$unit.service.d"
   printf '[Service]\nTimeoutStartSec=5\n' >"$rootfs/etc/systemd/system/$unit.service.d/test.conf"
+}
+
+# renewals: what renews certificates on both sides; the fetcher's machine is the control plane's too.
+renewals() {
+  cp deploy/certificates/fleet-certificate "$kubectl_program" "$rootfs/usr/local/bin/"
+  cp deploy/certificates/*@.* deploy/control-plane/fleet-approve-renewals.* "$rootfs/usr/lib/systemd/system/"
+  install -D -t "$rootfs/usr/local/lib/fleet-control-plane" deploy/control-plane/approve-renewals.sh
+  useradd --root "$rootfs" --system fleet-certificate-approver
+  install -d "$rootfs/etc/fleet-control-plane"
+  echo FLEET_PKI=/etc/fleet-control-plane >"$rootfs/etc/fleet-control-plane/control-plane.env"
+  kubectl config view --raw --flatten >"$rootfs/etc/fleet-control-plane/certificate-approver.kubeconfig"
 }
 
 hosts() { kubectl get hosts --namespace fra1 -o jsonpath='{range .items[*]}{.metadata.name} {.status.state}{"\n"}{end}' "$@"; }
@@ -169,7 +182,32 @@ check "a run by hand shows the checksum (${checksum:-none})" test -n "$checksum"
 in_guest systemctl start "$unit-once@$checksum" 2>/dev/null || true
 check "an approval by hand lets them pass" within 30 gone 10
 
-# --- 6: a hang ---------------------------------------------------------------------------------------------------------
+# --- 6: a certificate that renews itself -----------------------------------------------------------------------------------
+
+renew=fleet-certificate-renew@baremetal
+serial() { openssl x509 -in "$rootfs$etc/credentials/tls.crt" -noout -serial; }
+ended() { is "$1" ActiveState inactive && is "$1" Result success; }
+plane start-controller-manager
+before=$(serial)
+pid=$(property $unit MainPID)
+check "a certificate that is not due is left alone, by its unit" in_guest systemctl start $renew
+check "and says until when" says $renew 'Nothing to do before'
+check "it is the same one" test "$(serial)" = "$before"
+mkdir "$rootfs/etc/systemd/system/$renew.service.d"
+printf '[Service]\nExecStart=\nExecStart=/usr/local/bin/fleet-certificate renew /etc/fetcher-%%i/credentials now\n' \
+  >"$rootfs/etc/systemd/system/$renew.service.d/test.conf"
+in_guest systemctl daemon-reload
+in_guest systemctl --no-block start $renew
+renewed() { in_guest systemctl start fleet-approve-renewals && [ "$(serial)" != "$before" ]; }
+check "one that is due is asked for by its unit, and approved by the other one" within 90 renewed
+check "which names whom" says fleet-approve-renewals 'Approved renewal-.* of "?fetcher-fra1'
+check "the unit has ended well" within 30 ended $renew
+anew() { [ "$(property $unit MainPID)" != "$pid" ] && active; }
+check "the fetcher has begun anew with it" within 60 anew
+machines 12
+check "and writes with it: two machines have come back" within 60 count 16
+
+# --- 7: a hang ---------------------------------------------------------------------------------------------------------
 
 printf '[Service]\nWatchdogSec=10\n' >"$rootfs/etc/systemd/system/$unit.service.d/test.conf"
 in_guest systemctl daemon-reload
@@ -182,7 +220,7 @@ restarted() { [ "$(property $unit NRestarts)" = 1 ] && active; }
 check "a process that hangs is ended by the watchdog and started again" within 90 restarted
 check "the journal names the watchdog" says $unit "Failed with result 'watchdog'"
 
-# --- 7: the end --------------------------------------------------------------------------------------------------------
+# --- 8: the end --------------------------------------------------------------------------------------------------------
 
 configure "$hanging"
 in_guest systemctl --no-block restart $unit

@@ -9,7 +9,7 @@
 need apt-get "the tools and the root file system come from Debian's archive: run this on Debian" apt
 need dpkg-deb "the tools are unpacked with it" dpkg
 
-packages=systemd,systemd-sysv,dbus,ca-certificates
+packages=systemd,systemd-sysv,dbus,ca-certificates,openssl,curl
 suite=bookworm
 dir=$cache/debian-$(printf '%s %s' "$suite" "$packages" | sha256sum | cut -c1-12)
 tools=$dir/tools
