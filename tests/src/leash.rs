@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -132,12 +133,15 @@ impl Leashed {
         self.ended(within).await
     }
 
-    /// SIGKILL, and waits until it has ended.
+    /// SIGKILL, and waits until it has ended; it may have ended by itself the moment before.
     ///
     /// # Errors
     /// As `ended`.
     pub async fn kill(&mut self) -> Result<Ended> {
-        self.signal(Signal::KILL)?;
+        match kill_process(self.pid, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error).with_context(|| format!("SIGKILL to {}", self.pid())),
+        }
         self.ended(Duration::from_secs(60)).await
     }
 
